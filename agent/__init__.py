@@ -1,0 +1,1 @@
+"""The edge unit: frames in at the lens, signed violations out of an SQLite outbox."""

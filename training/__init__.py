@@ -1,0 +1,1 @@
+"""Data, networks and measurements: how the committed models were made."""
