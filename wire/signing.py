@@ -1,0 +1,88 @@
+"""Ed25519 signatures of reports (library: `cryptography`).
+
+A unit's private key is a PKCS#8 PEM file on the unit; the dispatcher knows the public key as base64 of its 32 bytes.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    load_pem_private_key,
+)
+
+from wire.canonical import canonical_json, sha256_hex
+from wire.messages import SignedReport, ViolationReport
+
+
+class SigningKey:
+    """A unit's private key."""
+
+    def __init__(self, private: Ed25519PrivateKey) -> None:
+        self._private = private
+
+    @classmethod
+    def generate(cls) -> SigningKey:
+        return cls(Ed25519PrivateKey.generate())
+
+    @classmethod
+    def from_pem(cls, pem: bytes) -> SigningKey:
+        """Raises ValueError when the bytes are not an unencrypted Ed25519 key."""
+        try:
+            private = load_pem_private_key(pem, password=None)
+        except (ValueError, TypeError) as error:
+            raise ValueError("not an unencrypted PEM private key") from error
+        if not isinstance(private, Ed25519PrivateKey):
+            raise ValueError("not an Ed25519 key")
+        return cls(private)
+
+    def to_pem(self) -> bytes:
+        return self._private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+
+    @property
+    def public(self) -> VerifyKey:
+        return VerifyKey(self._private.public_key())
+
+    def sign(self, report: ViolationReport) -> SignedReport:
+        signature = self._private.sign(canonical_json(report))
+        return SignedReport(
+            body=report, key_id=self.public.key_id, signature=base64.b64encode(signature).decode()
+        )
+
+
+class VerifyKey:
+    """A unit's public key."""
+
+    def __init__(self, public: Ed25519PublicKey) -> None:
+        self._public = public
+
+    @classmethod
+    def from_base64(cls, text: str) -> VerifyKey:
+        """Raises ValueError when the text is not base64 of 32 bytes."""
+        try:
+            return cls(Ed25519PublicKey.from_public_bytes(base64.b64decode(text, validate=True)))
+        except (ValueError, binascii.Error) as error:
+            raise ValueError("not base64 of a 32-byte Ed25519 public key") from error
+
+    def to_base64(self) -> str:
+        return base64.b64encode(self._public.public_bytes_raw()).decode()
+
+    @property
+    def key_id(self) -> str:
+        """A short name of the key: 16 hexadecimal digits of its hash."""
+        return sha256_hex(self._public.public_bytes_raw())[:16]
+
+    def verifies(self, signed: SignedReport) -> bool:
+        """Whether the signature is this key's over exactly this body."""
+        try:
+            signature = base64.b64decode(signed.signature, validate=True)
+            self._public.verify(signature, canonical_json(signed.body))
+        except (InvalidSignature, ValueError):
+            return False
+        return True
