@@ -51,9 +51,7 @@ class SigningKey:
 
     def sign(self, report: ViolationReport) -> SignedReport:
         signature = self._private.sign(canonical_json(report))
-        return SignedReport(
-            body=report, key_id=self.public.key_id, signature=base64.b64encode(signature).decode()
-        )
+        return SignedReport(body=report, key_id=self.public.key_id, signature=base64.b64encode(signature).decode())
 
 
 class VerifyKey:
