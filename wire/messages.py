@@ -128,6 +128,9 @@ class ViolationReport(Message):
     """The rule: `odd_even`, `wrong_way`, ..."""
     article: str
     occurred_at: Moment
+    """When the violation happened, by the frame's clock."""
+    reported_at: Moment
+    """When the unit wrote this report, by its own clock; far later than `occurred_at` is historical data."""
     verdict: Verdict
     reasons: tuple[str, ...]
     """Why it needs a person; empty when accepted."""
