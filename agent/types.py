@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import NamedTuple, TypeAlias
+from typing import NamedTuple, Protocol, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -230,3 +230,23 @@ class Decision:
     outcome: Outcome
     reasons: tuple[str, ...]
     """Typed reason codes (`agent.validate.Reason`); empty when accepted."""
+
+
+class Detector(Protocol):
+    """Finds plates in a picture."""
+
+    def detect(self, image: Image) -> tuple[Detection, ...]:
+        """The plates of a picture, largest score times area first."""
+        ...
+
+
+class Reader(Protocol):
+    """Reads one plate."""
+
+    def read(self, image: Image, corners: Corners) -> PlateRead:
+        """The plate with these corners."""
+        ...
+
+    def read_crop(self, crop: Image) -> PlateRead:
+        """The plate that fills this picture."""
+        ...

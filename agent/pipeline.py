@@ -1,0 +1,151 @@
+"""One frame's way from the lens to findings: detect, follow, read, apply the rules, judge.
+
+A vehicle is judged once, when its plate has left the picture: then all the evidence of its track is there. Stages
+come in through the constructor and do not know each other.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from agent.plate import fuse
+from agent.rules import Rule
+from agent.scene import Scene
+from agent.track import Tracker, worth_reading
+from agent.types import Decision, Detector, Frame, Image, Outcome, PlateVote, Reader, Track, Violation
+from agent.validate import Recent, Thresholds, validate
+
+MAX_READS_PER_FRAME = 4
+"""Reads are about 2 ms; four keep a 25 frames/s unit within its frame time when a queue of cars stands in view."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Finding:
+    """A rule's violation with the machine's judgement and the picture that shows it."""
+
+    violation: Violation
+    decision: Decision
+    track: Track
+    context: Frame
+    """The kept frame nearest to the violation's moment."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Followed:
+    """A vehicle that has left the picture: its track, its fused plate and what was found about it."""
+
+    track: Track
+    vote: PlateVote
+    findings: tuple[Finding, ...]
+
+
+class Pipeline:
+    """Frames in, followed vehicles with their findings out."""
+
+    def __init__(
+        self,
+        detector: Detector,
+        reader: Reader,
+        tracker: Tracker,
+        scene: Scene,
+        rules: Sequence[Rule],
+        thresholds: Thresholds,
+        *,
+        clock_synchronised: bool,
+    ) -> None:
+        self._detector = detector
+        self._reader = reader
+        self._tracker = tracker
+        self._scene = scene
+        self._rules = rules
+        self._thresholds = thresholds
+        self._clock_synchronised = clock_synchronised
+        self._recent = Recent(thresholds.duplicate_window_s)
+        self._keyframes: dict[int, _Keyframes] = {}
+        self.counters: Counter[str] = Counter()
+        """Frames, plates, reads and vehicles seen; candidates by outcome and by reason."""
+
+    def step(self, frame: Frame) -> tuple[Followed, ...]:
+        """Take the next frame; returns the vehicles whose plates have left the picture by it."""
+        detections = tuple(each for each in self._detector.detect(frame.image) if not self._scene.masks(each.box))
+        self.counters.update(frames=1, plates=len(detections))
+        tracks = self._tracker.update(frame.index, frame.at, frame.mono_ns, detections)
+        self._read(frame, [track for track in tracks if not track.closed])
+        return tuple(self._judge(track) for track in tracks if track.closed)
+
+    def finish(self) -> tuple[Followed, ...]:
+        """The footage has ended: judge the vehicles that are still in the picture."""
+        return tuple(self._judge(track) for track in self._tracker.close())
+
+    def run(self, frames: Iterator[Frame]) -> Iterator[Followed]:
+        """All frames of a source, then the end of it."""
+        for frame in frames:
+            yield from self.step(frame)
+        yield from self.finish()
+
+    def _read(self, frame: Frame, tracks: list[Track]) -> None:
+        seen = [track for track in tracks if track.missed == 0]
+        for track in seen:
+            self._keyframes.setdefault(track.track_id, _Keyframes()).offer(frame, track)
+        waiting = [track for track in seen if worth_reading(track)]
+        waiting.sort(key=lambda track: -track.points[-1].detection.box.area)
+        for track in waiting[:MAX_READS_PER_FRAME]:
+            read = self._reader.read(frame.image, track.points[-1].detection.corners)
+            self._tracker.attach_read(track.track_id, read)
+            self.counters["reads"] += 1
+
+    def _judge(self, track: Track) -> Followed:
+        keyframes = self._keyframes.pop(track.track_id)
+        vote = fuse([point.read for point in track.points if point.read is not None])
+        self.counters["vehicles"] += 1
+        findings = []
+        for rule in self._rules:
+            violation = rule.evaluate(track, vote, self._scene, track.points[-1].at)
+            if violation is None:
+                continue
+            decision = self._validate(violation, track)
+            findings.append(Finding(violation, decision, track, keyframes.nearest(violation.frame_index)))
+        return Followed(track, vote, tuple(findings))
+
+    def _validate(self, violation: Violation, track: Track) -> Decision:
+        decision = validate(violation, track, self._thresholds, self._clock_synchronised, self._recent)
+        self.counters[f"outcome.{decision.outcome}"] += 1
+        self.counters.update(f"reason.{reason}" for reason in decision.reasons)
+        return decision
+
+
+class _Keyframes:
+    """The two pictures kept of a vehicle: where its plate was largest, and the latest."""
+
+    def __init__(self) -> None:
+        self._best: tuple[float, Frame] | None = None
+        self._latest: Frame | None = None
+
+    def offer(self, frame: Frame, track: Track) -> None:
+        detection = track.points[-1].detection
+        worth = detection.score * detection.box.area
+        if self._best is None or worth > self._best[0]:
+            self._best = (worth, frame)
+        self._latest = frame
+
+    def nearest(self, frame_index: int) -> Frame:
+        assert self._best is not None and self._latest is not None
+        return min((self._best[1], self._latest), key=lambda frame: abs(frame.index - frame_index))
+
+
+def crop_plate(finding: Finding) -> Image:
+    """The plate in the finding's context picture, with a margin of half its height on each side."""
+    point = min(finding.track.points, key=lambda point: abs(point.frame_index - finding.context.index))
+    box = point.detection.box
+    margin = box.height / 2
+    height, width = finding.context.image.shape[:2]
+    left, top = max(0, int(box.x1 - margin)), max(0, int(box.y1 - margin))
+    right, bottom = min(width, int(box.x2 + margin) + 1), min(height, int(box.y2 + margin) + 1)
+    return finding.context.image[top:bottom, left:right]
+
+
+def is_reported(decision: Decision) -> bool:
+    """Whether the centre hears of it: what the unit rejects is counted in its status only."""
+    return decision.outcome is not Outcome.REJECTED
