@@ -43,66 +43,9 @@ INKS: dict[PlateColour, tuple[Colour, Colour]] = {
 }
 """Base and ink of each colour class, BGR."""
 
-PREFIXES = tuple(
-    [
-        "BL",
-        "BK",
-        "BB",
-        "BA",
-        "BM",
-        "BP",
-        "BG",
-        "BN",
-        "BE",
-        "BD",
-        "BH",
-        "B",
-        "A",
-        "D",
-        "F",
-        "T",
-        "E",
-        "Z",
-        "H",
-        "G",
-        "K",
-        "R",
-        "AA",
-        "AD",
-        "AB",
-        "L",
-        "W",
-        "N",
-        "P",
-        "AG",
-        "AE",
-        "S",
-        "M",
-        "DK",
-        "DR",
-        "EA",
-        "DH",
-        "EB",
-        "ED",
-        "KB",
-        "DA",
-        "KH",
-        "KT",
-        "KU",
-        "DB",
-        "DL",
-        "DM",
-        "DN",
-        "DD",
-        "DP",
-        "DW",
-        "DC",
-        "DT",
-        "DE",
-        "DG",
-        "PA",
-        "PB",
-    ]
+PREFIXES: tuple[str, ...] = tuple(
+    "BL BK BB BA BM BP BG BN BE BD BH B A D F T E Z H G K R AA AD AB L W N P AG AE S M "
+    "DK DR EA DH EB ED KB DA KH KT KU DB DL DM DN DD DP DW DC DT DE DG PA PB".split()  # noqa: SIM905
 )
 
 
@@ -399,25 +342,28 @@ def draw_plate(
     draw: Draw | None = None,
 ) -> Image:
     """The flat plate edge to edge, BGR, `height_px` high and as wide as its kind is."""
-    width_mm, height_mm = SIZE_MM[spec.style, spec.vehicle]
-    width_px = round(height_px * width_mm / height_mm)
-    pen = random_pen(rng, spec.style, spec.vehicle)
-    draw = draw or partial(draw_character, pen=pen, rng=rng)
-    ink = np.zeros((height_px, width_px), np.uint8)
-    _border(ink, spec, rng)
-    _number(ink, spec, rng, draw)
-    if spec.expiry:
-        _expiry(ink, spec, rng, draw)
+    alpha = draw_ink(spec, rng, height_px, draw)[..., None].astype(np.float32) / 255
     base, text = (np.array(c, np.float32) for c in INKS[spec.colour])
     tint = rng.normal(0, 3, 3).astype(np.float32)
-    alpha = ink[..., None].astype(np.float32) / 255
     picture = np.clip(base + tint + (text - base) * alpha, 0, 255).astype(np.uint8)
     _bolts(picture, spec, rng)
     return picture
 
 
+def draw_ink(spec: PlateSpec, rng: np.random.Generator, height_px: int, draw: Draw | None = None) -> Mask:
+    """What is raised and painted on the plate, 0-255: border line, number, expiry line."""
+    width_mm, height_mm = SIZE_MM[spec.style, spec.vehicle]
+    draw = draw or partial(draw_character, pen=random_pen(rng, spec.style, spec.vehicle), rng=rng)
+    ink = np.zeros((height_px, round(height_px * width_mm / height_mm)), np.uint8)
+    _border(ink, spec, rng)
+    _number(ink, spec, rng, draw)
+    if spec.expiry:
+        _expiry(ink, spec, rng, draw)
+    return ink
+
+
 def _border(ink: Mask, spec: PlateSpec, rng: np.random.Generator) -> None:
-    height, width = ink.shape
+    height = ink.shape[0]
     if rng.random() < (0.9 if spec.style == "old" else 0.35):
         inset, thick = rng.uniform(0.025, 0.06) * height, max(1, round(rng.uniform(0.015, 0.035) * height))
         _rounded_box(ink, inset, rng.uniform(0.04, 0.1) * height, thick)
@@ -465,7 +411,7 @@ def _number(ink: Mask, spec: PlateSpec, rng: np.random.Generator, draw: Draw) ->
     between = min(between, tall * rng.uniform(0.5, 2.2))
     x = (width - sum(lengths) - between * (len(rows) - 1)) / 2
     dots = spec.style == "old" and rng.random() < 0.3
-    for i, (row, length) in enumerate(zip(rows, lengths, strict=True)):
+    for i, row in enumerate(rows):
         for glyph in row:
             paste_ink(ink, glyph, x, top + (tall - glyph.shape[0]) / 2 + rng.normal(0, 0.008) * height)
             x += glyph.shape[1] + gap
