@@ -26,7 +26,9 @@ def main(extra: str) -> int:
     python = make_environment()
     install = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--editable", f".[{extra}]"]
     if subprocess.run(install, cwd=ROOT, check=False).returncode:
-        print("setup: the packages could not be installed; check the network and run the command again", file=sys.stderr)
+        print(
+            "setup: the packages could not be installed; check the network and run the command again", file=sys.stderr
+        )
         return 1
     for old in VENV.glob("cakra-*.stamp"):
         if old.read_text() != wanted:
@@ -42,7 +44,9 @@ def make_environment() -> str:
     if Path(python).exists() and subprocess.run(has_pip, stderr=subprocess.DEVNULL, check=False).returncode == 0:
         return python
     bundled = importlib.util.find_spec("ensurepip") is not None
-    subprocess.run([sys.executable, "-m", "venv", "--clear", *([] if bundled else ["--without-pip"]), str(VENV)], check=True)
+    subprocess.run(
+        [sys.executable, "-m", "venv", "--clear", *([] if bundled else ["--without-pip"]), str(VENV)], check=True
+    )
     if not bundled:
         with tempfile.TemporaryDirectory() as folder:
             wheel = download_pip(Path(folder))

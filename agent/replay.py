@@ -1,0 +1,128 @@
+"""`cakra-agent replay`: recorded footage through the pipeline of `run`, the clock taken from the footage.
+
+The same footage, site, law and models give byte-identical decisions: `decisions.jsonl` holds nothing of the machine
+it was made on and nothing of the time it took.
+"""
+
+from __future__ import annotations
+
+import json
+from contextlib import ExitStack
+from pathlib import Path
+from typing import IO, Any
+
+import cv2
+
+from agent.overlay import draw_path, draw_plate
+from agent.pipeline import Finding, Followed, Pipeline
+from agent.plate import format_plate
+from agent.report import Reporter
+from agent.types import Frame, Image, Track, TrackPoint
+
+
+def decision_line(finding: Finding) -> dict[str, Any]:
+    """What was decided about one violation, as it is compared between replays."""
+    violation, decision = finding.violation, finding.decision
+    vote = violation.vote
+    return {
+        "kind": violation.kind.value,
+        "article": violation.article,
+        "at": violation.at.isoformat(),
+        "frame": violation.frame_index,
+        "track": violation.track_id,
+        "lane": violation.lane_id,
+        "plate": vote.text,
+        "confidence": round(vote.confidence, 4),
+        "runner_up": vote.runner_up,
+        "runner_up_confidence": round(vote.runner_up_confidence, 4),
+        "support": vote.support,
+        "reads": vote.reads,
+        "colour": vote.colour.value,
+        "outcome": decision.outcome.value,
+        "reasons": list(decision.reasons),
+        "margin": round(violation.margin, 4),
+        "facts": dict(violation.facts),
+    }
+
+
+def track_line(followed: Followed) -> dict[str, Any]:
+    """One vehicle as it was followed: its fused plate and its way through the picture."""
+    track, vote = followed.track, followed.vote
+    return {
+        "track": track.track_id,
+        "plate": vote.text,
+        "confidence": round(vote.confidence, 4),
+        "colour": vote.colour.value,
+        "reads": vote.reads,
+        "broken": track.broken,
+        "path": [
+            {"frame": point.frame_index, "box": [round(value, 1) for value in point.detection.box]}
+            for point in track.points
+        ],
+    }
+
+
+class ReplayFolder:
+    """Where a replay is kept: `decisions.jsonl`, `tracks.jsonl`, `evidence/` and `overlays/`."""
+
+    def __init__(self, folder: Path, reporter: Reporter) -> None:
+        self._folder = folder
+        self._reporter = reporter
+        self._stack = ExitStack()
+
+    def __enter__(self) -> ReplayFolder:
+        (self._folder / "overlays").mkdir(parents=True, exist_ok=True)
+        self._decisions = self._open("decisions.jsonl")
+        self._tracks = self._open("tracks.jsonl")
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stack.close()
+
+    def add(self, followed: Followed) -> None:
+        _write(self._tracks, track_line(followed))
+        for finding in followed.findings:
+            evidence = self._reporter.save_evidence(finding)
+            pieces = {piece.role.value: piece.sha256 for piece in evidence}
+            _write(self._decisions, decision_line(finding) | {"evidence": pieces})
+            name = f"{finding.violation.kind}-{finding.violation.track_id:04d}.jpg"
+            cv2.imwrite(str(self._folder / "overlays" / name), overlay(finding))
+
+    def _open(self, name: str) -> IO[str]:
+        return self._stack.enter_context((self._folder / name).open("w", encoding="utf-8"))
+
+
+def overlay(finding: Finding) -> Image:
+    """The context picture with the vehicle's path, its plate and what was decided drawn on it."""
+    point = _point_in(finding.track, finding.context)
+    path = [each.detection.box.centre for each in finding.track.points]
+    vote = finding.violation.vote
+    text = f"{format_plate(vote.text) or '?'}  {finding.violation.kind}  {finding.decision.outcome}"
+    return draw_plate(draw_path(finding.context.image, path), point.detection.corners, text)
+
+
+def _point_in(track: Track, frame: Frame) -> TrackPoint:
+    return min(track.points, key=lambda point: abs(point.frame_index - frame.index))
+
+
+def _write(file: IO[str], line: dict[str, Any]) -> None:
+    file.write(json.dumps(line, ensure_ascii=False, sort_keys=True) + "\n")
+
+
+def summary(pipeline: Pipeline, seconds: float) -> dict[str, Any]:
+    """Counts of one replay and its speed."""
+    counters = pipeline.counters
+    frames = counters["frames"]
+    return {
+        "frames": frames,
+        "frames_per_s": round(frames / seconds, 1) if seconds > 0 else None,
+        "plates": counters["plates"],
+        "reads": counters["reads"],
+        "vehicles": counters["vehicles"],
+        **{name: counters[f"outcome.{name}"] for name in ("accepted", "review", "rejected")},
+        "reasons": {
+            name.removeprefix("reason."): number
+            for name, number in sorted(counters.items())
+            if name.startswith("reason.")
+        },
+    }
