@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from agent.errors import ConfigError
 from agent.plate import fuse
 from agent.rules import Rule
 from agent.scene import Scene
@@ -69,7 +70,8 @@ class Pipeline:
 
     def step(self, frame: Frame) -> tuple[Followed, ...]:
         """Take the next frame; returns the vehicles whose plates have left the picture by it."""
-        detections = tuple(each for each in self._detector.detect(frame.image) if not self._scene.masks(each.box))
+        self._check_size(frame)
+        detections = tuple(each for each in self._detector.detect(frame.image) if not self._scene.ignored(each.box.centre))
         self.counters.update(frames=1, plates=len(detections))
         tracks = self._tracker.update(frame.index, frame.at, frame.mono_ns, detections)
         self._read(frame, [track for track in tracks if not track.closed])
@@ -84,6 +86,15 @@ class Pipeline:
         for frame in frames:
             yield from self.step(frame)
         yield from self.finish()
+
+    def _check_size(self, frame: Frame) -> None:
+        height, width = frame.image.shape[:2]
+        picture = self._scene.picture
+        if (width, height) != (picture.width, picture.height):
+            raise ConfigError(
+                f"site {self._scene.id}: picture: is {picture.width}x{picture.height}, but the frames are "
+                f"{width}x{height}; draw the site on a frame of this camera"
+            )
 
     def _read(self, frame: Frame, tracks: list[Track]) -> None:
         seen = [track for track in tracks if track.missed == 0]
@@ -131,7 +142,8 @@ class _Keyframes:
         self._latest = frame
 
     def nearest(self, frame_index: int) -> Frame:
-        assert self._best is not None and self._latest is not None
+        assert self._best is not None
+        assert self._latest is not None
         return min((self._best[1], self._latest), key=lambda frame: abs(frame.index - frame_index))
 
 

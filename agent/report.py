@@ -54,7 +54,7 @@ class Reporter:
                 event_id=self.event_id(finding),
                 unit_id=self.unit_id,
                 sequence=sequence,
-                site_id=self.scene.site_id,
+                site_id=self.scene.id,
                 lane_id=violation.lane_id,
                 location=self.scene.location,
                 kind=violation.kind.value,
