@@ -1,0 +1,456 @@
+"""Training crops for the reader: plates composed, set into surroundings, seen by a careless detector, photographed.
+
+A crop is what `agent.ocr.rectify` cuts: the detector's four corners, widened by MARGIN on each side, pulled to
+160 x 48. So the composed plate is warped with corners that are wrong by what detectors are wrong by.
+
+`python -m training.reader_render --out DIR --shards N` writes shards that `training.reader` picks up while it runs.
+"""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from agent.types import Image, PlateColour
+from simulation.plates import PREFIXES, Draw, Mask, PlateSpec, Vehicle, draw_ink
+from training.augment import patch, photograph, weather
+from training.glyphs import (
+    ALPHABET,
+    GLYPH_HEIGHT,
+    LabelledPlate,
+    Typeface,
+    fonts,
+    held_back,
+    load_labels,
+    photographed,
+    pressed,
+)
+
+WIDTH, HEIGHT, MARGIN = 160, 48, 0.05
+FLAT_HEIGHT, REAL_HEIGHT = 60, 64
+COLOURS = tuple(c for c in PlateColour if c is not PlateColour.UNKNOWN)
+MAX_TEXT, FIRST_YEAR, YEARS = 10, 2019, 20
+UNKNOWN = -1
+
+SHARES = {
+    PlateColour.BLACK: 0.5,
+    PlateColour.WHITE: 0.32,
+    PlateColour.YELLOW: 0.06,
+    PlateColour.RED: 0.05,
+    PlateColour.GREEN: 0.02,
+    PlateColour.BLUE: 0.02,
+    PlateColour.DEALER: 0.03,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One training crop and what is to be read from it; UNKNOWN (-1) is left out of the loss."""
+
+    crop: Image
+    text: str
+    colour: int
+    month: int
+    year: int
+    readable: int
+
+    def row(self) -> np.ndarray:
+        """int16: ten characters (1-36, 0 fills up), colour, month (0 none), year (0 none), readable."""
+        codes = [ALPHABET.index(c) + 1 for c in self.text] + [0] * (MAX_TEXT - len(self.text))
+        return np.array([*codes, self.colour, self.month, self.year, self.readable], np.int16)
+
+
+@dataclass(frozen=True, slots=True)
+class RealCrop:
+    """A photographed plate of the training split with its surroundings."""
+
+    image: Image
+    corners: np.ndarray
+    text: str
+
+
+def random_text(rng: np.random.Generator) -> str:
+    """Seven in ten as Indonesian plates are built, the rest any Latin plate; all letters equally often."""
+
+    def letters(low: int, high: int) -> str:
+        return "".join(chr(65 + int(i)) for i in rng.integers(0, 26, int(rng.integers(low, high + 1))))
+
+    def digits(low: int, high: int) -> str:
+        return "".join(str(int(i)) for i in rng.integers(0, 10, int(rng.integers(low, high + 1))))
+
+    if rng.random() < 0.7:
+        prefix = PREFIXES[int(rng.integers(len(PREFIXES)))]
+        low = 4 if rng.random() < 0.9 else 1
+        number = str(int(rng.integers(1, 10))) + digits(low - 1, 3 if low == 4 else 2)
+        return f"{prefix} {number} {letters(1, 3)}"
+    form = rng.random()
+    if form < 0.4:
+        return f"{letters(1, 3)} {digits(1, 4)}"
+    if form < 0.6:
+        return f"{letters(1, 3)} {digits(2, 4)} {letters(1, 2)}"
+    if form < 0.75:
+        return f"{digits(2, 2)}{letters(1, 1)} {digits(4, 5)}"
+    return " ".join("".join(rng.choice(list(ALPHABET), int(rng.integers(2, 5)))) for _ in range(2))
+
+
+def tones(colour: PlateColour, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """Base and ink as weathered plates have them, BGR float32."""
+    light = np.full(3, rng.uniform(170, 250)) + rng.normal(0, 8, 3)
+    dark = np.full(3, rng.uniform(8, 75)) + rng.normal(0, 6, 3)
+    hues = {
+        PlateColour.YELLOW: (rng.uniform(0, 90), rng.uniform(140, 205), rng.uniform(190, 250)),
+        PlateColour.RED: (rng.uniform(15, 70), rng.uniform(10, 60), rng.uniform(120, 220)),
+        PlateColour.GREEN: (rng.uniform(50, 120), rng.uniform(110, 190), rng.uniform(20, 90)),
+    }
+    blue = np.array([rng.uniform(120, 200), rng.uniform(40, 90), rng.uniform(10, 50)])
+    red = np.array([rng.uniform(10, 60), rng.uniform(10, 60), rng.uniform(140, 215)])
+    base, ink = {
+        PlateColour.WHITE: (light, dark),
+        PlateColour.BLACK: (dark, light),
+        PlateColour.RED: (np.array(hues[PlateColour.RED]), light),
+        PlateColour.BLUE: (light, blue),
+        PlateColour.DEALER: (light, red),
+    }.get(colour) or (np.array(hues[colour]), dark)
+    return base.astype(np.float32), ink.astype(np.float32)
+
+
+class Composer:
+    """Makes samples out of typefaces, real crops and surroundings; all chance comes from its generator."""
+
+    def __init__(self, seed: int, plates: list[LabelledPlate], scenery: list[Path]) -> None:
+        self._rng = rng = np.random.default_rng(seed)
+        self._photographed = photographed(plates)
+        self._pressed = [pressed(rng) for _ in range(80)]
+        self._fonts = fonts()
+        self._real = [crop for plate in plates if not plate.unsure and (crop := _cut(plate)) is not None]
+        self._scenery = [_small(file) for file in scenery]
+
+    def reseed(self, seed: int) -> None:
+        self._rng = np.random.default_rng(seed)
+
+    def sample(self) -> Sample:
+        kind = self._rng.random()
+        if kind < 0.04:
+            return self._negative()
+        return self._retoned() if kind < 0.26 and self._real else self._composed()
+
+    # --- composed plates ---
+
+    def _draw(self, face: Typeface, scatter: float, vehicle: Vehicle) -> Draw:
+        rng = self._rng
+        narrow = rng.uniform(0.72, 1.12) if vehicle == "car" else rng.uniform(0.85, 1.25)
+        grow = int(rng.choice([-1, 0, 0, 0, 1, 2]))
+
+        def draw(char: str, height_px: float) -> Mask:
+            choices = face[char]
+            glyph = choices[int(rng.integers(len(choices)))]
+            if char == "O" and slashed and rng.random() < 0.95:
+                glyph = self._slashed(glyph)
+            if grow and height_px > 0.25 * FLAT_HEIGHT:
+                padded = cv2.copyMakeBorder(glyph, 1, 1, 2, 2, cv2.BORDER_CONSTANT)
+                change = cv2.dilate if grow > 0 else cv2.erode
+                glyph = change(padded, np.ones((2 + (grow > 1), 2 + (grow > 1)), np.uint8))
+            tall = height_px * (1 + rng.normal(0, scatter))
+            wide = glyph.shape[1] * narrow * tall / GLYPH_HEIGHT
+            size = (max(2, round(wide)), max(3, round(tall)))
+            return np.asarray(cv2.resize(glyph, size, interpolation=cv2.INTER_AREA), np.uint8)
+
+        slashed = rng.random() < 0.3
+        return draw
+
+    def _slashed(self, glyph: Mask) -> Mask:
+        height, width = glyph.shape
+        glyph = glyph.copy()
+        cv2.line(glyph, (round(width * 0.8), 5), (round(width * 0.2), height - 6), 255, 5, cv2.LINE_AA)
+        return glyph
+
+    def _composed(self) -> Sample:
+        rng = self._rng
+        pick = rng.random()
+        if pick < 0.42:
+            face, scatter = self._photographed, 0.01
+        elif pick < 0.85:
+            face, scatter = self._pressed[int(rng.integers(len(self._pressed)))], 0.015
+        else:
+            face, scatter = self._fonts[int(rng.integers(len(self._fonts)))], 0.0
+        colour = COLOURS[int(rng.choice(len(COLOURS), p=[SHARES[c] for c in COLOURS]))]
+        text = random_text(rng)
+        vehicle: Vehicle = "motorcycle" if rng.random() < 0.35 else "car"
+        style = "old" if colour is not PlateColour.WHITE or rng.random() < 0.15 else "new"
+        indonesian = text.count(" ") == 2
+        dated = rng.random() < (0.93 if indonesian else 0.15)
+        expiry = (int(rng.integers(1, 13)), FIRST_YEAR + int(rng.integers(1, YEARS))) if dated else None
+        spec = PlateSpec(text, expiry, colour, style, vehicle)
+        ink = draw_ink(spec, rng, FLAT_HEIGHT, self._draw(face, scatter, vehicle))
+        flat = self._colourise(ink, colour, style == "old")
+        canvas, corners = self._surround(flat)
+        width_px = float(np.exp(rng.uniform(np.log(48), np.log(230))))
+        if rng.random() < 0.03:
+            width_px = float(rng.uniform(16, 32))
+        crop = photograph(_warp(canvas, self._seen(corners, vehicle)), rng, width_px)
+        month, year = (expiry[0], expiry[1] - FIRST_YEAR) if expiry else (0, 0)
+        if width_px < 90 and expiry:
+            month = year = UNKNOWN
+        return Sample(crop, spec.characters, COLOURS.index(colour), month, year, int(width_px > 40))
+
+    def _colourise(self, ink: Mask, colour: PlateColour, pressed_deep: bool) -> np.ndarray:
+        rng = self._rng
+        base, text = tones(colour, rng)
+        alpha = (ink.astype(np.float32) / 255)[..., None]
+        if rng.random() < 0.25:
+            worn = patch(rng, ink.shape, int(rng.integers(6, 20)))[..., None]
+            alpha = alpha * np.clip(1.2 - worn * rng.uniform(0.2, 0.9), 0.2, 1)
+        flat = base + (text - base) * alpha
+        if rng.random() < (0.6 if pressed_deep else 0.3):
+            relief = cv2.GaussianBlur(ink, (0, 0), rng.uniform(0.7, 1.6)).astype(np.float32) / 255
+            shift = np.float32([[1, 0, rng.normal(0, 1.2)], [0, 1, rng.uniform(-0.5, 2)]])
+            moved = cv2.warpAffine(relief, shift, (ink.shape[1], ink.shape[0]))
+            flat = flat + ((relief - moved) * rng.uniform(-30, 90))[..., None]
+        if rng.random() < 0.5:
+            self._bolts(flat)
+        if rng.random() < 0.25:
+            self._emblem(flat, text)
+        flat = flat * (1 + (patch(rng, ink.shape, 2)[..., None] - 0.5) * rng.uniform(0, 0.7))
+        return weather(flat, rng)
+
+    def _bolts(self, flat: np.ndarray) -> None:
+        rng = self._rng
+        height, width = flat.shape[:2]
+        y = height * rng.uniform(0.12, 0.7)
+        tone = rng.uniform(20, 220) + rng.normal(0, 15, 3)
+        for share in (rng.uniform(0.15, 0.35), rng.uniform(0.62, 0.85)):
+            centre = (round(width * share), round(y + rng.normal(0, 1.5)))
+            radius = max(1, round(height * rng.uniform(0.02, 0.06)))
+            cv2.circle(flat, centre, radius + 1, tuple((tone * 0.4).tolist()), -1, cv2.LINE_AA)
+            cv2.circle(flat, centre, radius, tuple(tone.tolist()), -1, cv2.LINE_AA)
+
+    def _emblem(self, flat: np.ndarray, text: np.ndarray) -> None:
+        """The police crest at the lower left of many plates, a few pixels of something."""
+        height = flat.shape[0]
+        x, y, size = round(0.08 * height), round(0.72 * height), round(0.16 * height)
+        spot = flat[y : y + size, x : x + size]
+        spot += (text - spot) * (self._rng.random((size, size, 1), np.float32) * self._rng.uniform(0.2, 0.8))
+
+    def _scene(self, height: int, width: int) -> np.ndarray:
+        """Something of the street, of the asked size, float32."""
+        rng = self._rng
+        kind = rng.random()
+        if kind < 0.35 or not self._scenery:
+            tone = rng.uniform(5, 235) + rng.normal(0, 18, 3)
+            field = patch(rng, (height, width), int(rng.integers(2, 6)))[..., None]
+            picture = (tone * (0.5 + field)).astype(np.float32)
+        else:
+            photo = self._scenery[int(rng.integers(len(self._scenery)))]
+            share = rng.uniform(0.1, 0.7)
+            h = max(8, round(photo.shape[0] * share))
+            w = min(photo.shape[1], max(8, round(h * width / height)))
+            y, x = int(rng.integers(0, photo.shape[0] - h + 1)), int(rng.integers(0, photo.shape[1] - w + 1))
+            picture = cv2.resize(photo[y : y + h, x : x + w], (width, height)).astype(np.float32)
+        if rng.random() < 0.35:
+            for _ in range(int(rng.integers(1, 5))):
+                y = int(rng.integers(0, height))
+                tone = float(rng.uniform(0, 255))
+                cv2.line(picture, (0, y), (width, y + int(rng.normal(0, 4))), (tone,) * 3, int(rng.integers(1, 9)))
+        return picture
+
+    def _surround(self, flat: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """The plate in a street patch, often in a plastic frame; and its corners there."""
+        rng = self._rng
+        height, width = flat.shape[:2]
+        x, y = round(0.16 * width), round(0.45 * height)
+        canvas = self._scene(height + 2 * y, width + 2 * x)
+        if rng.random() < 0.55:
+            tone = rng.uniform(5, 60) if rng.random() < 0.75 else rng.uniform(100, 230)
+            edges = rng.uniform(0.01, 0.1, 4) * height
+            edges[3] += rng.uniform(0, 0.25) * height * (rng.random() < 0.3)
+            left, top = round(x - edges[0]), round(y - edges[1])
+            right, bottom = round(x + width + edges[2]), round(y + height + edges[3])
+            canvas[max(0, top) : bottom, max(0, left) : right] = tone + rng.normal(0, 6, 3)
+            if rng.random() < 0.5:
+                cv2.rectangle(canvas, (left, top), (right, bottom), (float(rng.uniform(60, 250)),) * 3, 1)
+        canvas[y : y + height, x : x + width] = flat
+        if rng.random() < 0.08:
+            cover = round(height * rng.uniform(0.02, 0.1))
+            canvas[y + height - cover : y + height] = rng.uniform(0, 60)
+        corners = np.float32([[x, y], [x + width, y], [x + width, y + height], [x, y + height]])
+        return canvas, corners
+
+    # --- where the detector says the plate is ---
+
+    def _seen(self, corners: np.ndarray, vehicle: str) -> np.ndarray:
+        """Homography from the canvas to the 160 x 48 crop."""
+        quad = self._posed(vehicle)
+        crop = self._boxed(quad) if self._rng.random() < 0.35 else self._cornered(quad)
+        to_photo = cv2.getPerspectiveTransform(corners, quad)
+        return to_crop(crop) @ to_photo
+
+    def _posed(self, vehicle: str) -> np.ndarray:
+        """The plate's corners in an imagined frame, about 160 x 48, turned, slanted and foreshortened."""
+        rng = self._rng
+        wild = 1.6 if vehicle == "motorcycle" else 1.0
+        quad = np.float32([[-80, -24], [80, -24], [80, 24], [-80, 24]])
+        turn = np.deg2rad(rng.normal(0, 4.5) * wild)
+        slant, drop = rng.normal(0, 0.12) * wild, rng.normal(0, 0.05) * wild
+        shear = np.float32([[1, slant], [drop, 1]])
+        spin = np.float32([[np.cos(turn), -np.sin(turn)], [np.sin(turn), np.cos(turn)]])
+        quad = quad @ (spin @ shear).T * np.float32([1, rng.uniform(0.85, 1.25)])
+        depth = rng.normal(0, 0.05)
+        quad[:, 1] *= 1 + depth * np.sign([-1, 1, 1, -1])
+        return quad.astype(np.float32)
+
+    def _cornered(self, quad: np.ndarray) -> np.ndarray:
+        rng = self._rng
+        sigma = rng.choice([0.015, 0.035, 0.06]) * 48
+        off = rng.normal(0, 1, (4, 2)) * sigma * np.array([1.3, 1.0]) * 0.7
+        common = rng.normal(0, 1, 2) * sigma * np.array([1.3, 1.0]) * 0.7
+        scale = 1 + rng.normal(0, 0.03, 2)
+        middle = quad.mean(0)
+        return widened((quad - middle) * scale + middle + off + common, MARGIN)
+
+    def _boxed(self, quad: np.ndarray) -> np.ndarray:
+        (x1, y1), (x2, y2) = quad.min(0), quad.max(0)
+        box = np.float32([[x1, y1], [x2, y1], [x2, y2], [x1, y2]])
+        return self._cornered(box)
+
+    # --- photographed plates ---
+
+    def _retoned(self) -> Sample:
+        """A real plate, as it is or as another colour of plate."""
+        rng = self._rng
+        real = self._real[int(rng.integers(len(self._real)))]
+        picture = real.image.astype(np.float32)
+        colour = PlateColour.WHITE
+        if rng.random() < 0.65:
+            others = [PlateColour.BLACK] * 8 + [PlateColour.YELLOW, PlateColour.RED, PlateColour.GREEN]
+            colour = others[int(rng.integers(len(others)))]
+            picture = self._retone(picture, real.corners, colour)
+        corners = real.corners
+        if rng.random() < 0.3:
+            spin = cv2.getRotationMatrix2D(tuple(corners.mean(0).tolist()), float(rng.normal(0, 7)), 1.0)
+            spin[0, 1] += rng.normal(0, 0.15)
+            corners = cv2.transform(corners[None], spin)[0]
+            picture = cv2.warpAffine(
+                picture, spin, (picture.shape[1], picture.shape[0]), borderMode=cv2.BORDER_REFLECT
+            )
+            crop = self._boxed(corners * 48 / REAL_HEIGHT) * REAL_HEIGHT / 48
+        else:
+            crop = self._cornered(corners * 48 / REAL_HEIGHT) * REAL_HEIGHT / 48
+        width_px = float(np.exp(rng.uniform(np.log(48), np.log(230))))
+        warped = cv2.warpPerspective(
+            cv2.GaussianBlur(picture, (0, 0), 0.7), to_crop(crop), (WIDTH, HEIGHT), borderMode=cv2.BORDER_REFLECT
+        )
+        shot = photograph(weather(warped, rng) if rng.random() < 0.5 else warped, rng, width_px)
+        return Sample(shot, real.text, COLOURS.index(colour), UNKNOWN, UNKNOWN, 1)
+
+    def _retone(self, picture: np.ndarray, corners: np.ndarray, colour: PlateColour) -> np.ndarray:
+        rng = self._rng
+        grey = picture.mean(2)
+        inside = np.zeros(grey.shape, np.uint8)
+        cv2.fillConvexPoly(inside, np.round(corners).astype(np.int32), 1)
+        dark, light = np.percentile(grey[inside > 0], [3, 80])
+        alpha = np.clip((light - grey) / max(10.0, light - dark), -0.2, 1.1)[..., None].astype(np.float32)
+        base, ink = tones(colour, rng)
+        toned = base + (ink - base) * alpha
+        keep = inside[..., None] > 0 if rng.random() < 0.7 else np.ones_like(inside[..., None]) > 0
+        picture = np.where(keep, toned, picture * rng.uniform(0.3, 1.0)).astype(np.float32)
+        if rng.random() < 0.7:
+            line = corners.mean(0) + (corners - corners.mean(0)) * np.array([0.985, rng.uniform(0.88, 0.97)])
+            tone = tuple(float(v) for v in ink)
+            cv2.polylines(picture, [np.round(line).astype(np.int32)], True, tone, int(rng.integers(1, 4)), cv2.LINE_AA)
+        return picture
+
+    def _negative(self) -> Sample:
+        shot = photograph(self._scene(HEIGHT, WIDTH), self._rng, float(self._rng.uniform(60, 200)))
+        return Sample(shot, "", UNKNOWN, 0, 0, 0)
+
+
+def widened(quad: np.ndarray, margin: float) -> np.ndarray:
+    """The quadrilateral grown by `margin` of its sides on every side."""
+    tl, tr, br, bl = (np.asarray(p, np.float64) for p in quad)
+    grown = [
+        tl + margin * ((tl - tr) + (tl - bl)),
+        tr + margin * ((tr - tl) + (tr - br)),
+        br + margin * ((br - bl) + (br - tr)),
+        bl + margin * ((bl - br) + (bl - tl)),
+    ]
+    return np.array(grown, np.float32)
+
+
+def to_crop(quad: np.ndarray) -> np.ndarray:
+    target = np.float32([[0, 0], [WIDTH, 0], [WIDTH, HEIGHT], [0, HEIGHT]])
+    return cv2.getPerspectiveTransform(np.asarray(quad, np.float32), target)
+
+
+def _warp(canvas: np.ndarray, matrix: np.ndarray) -> np.ndarray:
+    return cv2.warpPerspective(canvas, matrix, (WIDTH, HEIGHT), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT)
+
+
+def _small(file: Path) -> Image:
+    picture = cv2.imread(str(file))
+    share = 480 / max(picture.shape[:2])
+    return np.asarray(cv2.resize(picture, None, fx=share, fy=share, interpolation=cv2.INTER_AREA), np.uint8)
+
+
+def _cut(plate: LabelledPlate) -> RealCrop | None:
+    """The plate with its surroundings, shrunk to a plate height of about 64 pixels or less."""
+    picture = cv2.imread(str(plate.file))
+    if picture is None or not 4 <= len(plate.text) <= MAX_TEXT:
+        return None
+    tall = float(np.hypot(*(plate.corners[3] - plate.corners[0])))
+    share = min(1.0, REAL_HEIGHT / tall)
+    picture = cv2.resize(picture, None, fx=share, fy=share, interpolation=cv2.INTER_AREA)
+    corners = plate.corners * share
+    pad = 0.5 * tall * share
+    x1, y1 = np.maximum(0, corners.min(0) - pad).astype(int)
+    x2, y2 = (corners.max(0) + pad).astype(int)
+    return RealCrop(np.asarray(picture[y1:y2, x1:x2], np.uint8), (corners - [x1, y1]).astype(np.float32), plate.text)
+
+
+def training_plates(data: Path) -> list[LabelledPlate]:
+    return [p for p in load_labels(data / "train/id_white") if not held_back(p.text)]
+
+
+def scenery_files(data: Path) -> list[Path]:
+    """Photos that may stand around a plate: roads without readable Indonesian plates."""
+    dashcam = sorted((data / "train/ro_dashcam/images").iterdir())[::4]
+    return dashcam + sorted((data / "train/negatives/images").iterdir())
+
+
+def write_shard(composer: Composer, path: Path, count: int) -> None:
+    """Pictures and labels side by side; the pictures get their name last, so that a trainer sees whole shards only."""
+    pictures, rows = np.empty((count, HEIGHT, WIDTH, 3), np.uint8), []
+    for i in range(count):
+        sample = composer.sample()
+        pictures[i] = sample.crop
+        rows.append(sample.row())
+    np.save(path.with_suffix(".labels.npy"), np.array(rows))
+    np.save(path.with_suffix(".tmp.npy"), pictures)
+    path.with_suffix(".tmp.npy").rename(path.with_suffix(".pictures.npy"))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--data", type=Path, default=Path("../shared/data"))
+    parser.add_argument("--out", type=Path, required=True, help="folder of the shards, outside the repository")
+    parser.add_argument("--shards", type=int, default=30)
+    parser.add_argument("--first", type=int, default=0, help="number of the first shard; also its seed")
+    parser.add_argument("--size", type=int, default=8192)
+    args = parser.parse_args()
+    cv2.setNumThreads(1)
+    args.out.mkdir(parents=True, exist_ok=True)
+    composer = Composer(args.first, training_plates(args.data), scenery_files(args.data))
+    for number in range(args.first, args.first + args.shards):
+        path = args.out / f"{number:04d}"
+        if path.with_suffix(".pictures.npy").exists():
+            continue
+        composer.reseed(number)
+        write_shard(composer, path, args.size)
+        print(path, flush=True)
+
+
+if __name__ == "__main__":
+    main()
