@@ -40,7 +40,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser("cakra-agent", description="The unit at the road: plates, rules, evidence, outbox.")
+    parser = argparse.ArgumentParser(
+        "cakra-agent", description="The unit at the road: plates, rules, evidence, outbox."
+    )
     parser.add_argument("--version", action="version", version=f"cakra {version('cakra')}")
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
     for add in (_add_read, _add_replay, _add_run, _add_uplink, _add_outbox, _add_check, _add_keygen, _add_bench):

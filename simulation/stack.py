@@ -1,0 +1,253 @@
+"""All of cakra on one machine: broker, WhatsApp simulator, dispatcher, uplink and agent as real processes on loopback.
+
+The demo runs it, and the acceptance tests kill parts of it. Everything it makes lies in one folder: configuration,
+keys, databases, evidence and logs.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import secrets
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from agent.errors import CakraError
+from simulation import broker
+from wire.signing import SigningKey
+
+START_S = 60.0
+"""A service that is not up by then never will be; a Raspberry Pi needs about 15 s for the dispatcher."""
+UNIT_ID = "demo-01"
+_POLL_S = 0.05
+
+
+def free_port() -> int:
+    """A loopback port that nothing listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def get_json(url: str) -> Any:
+    """What a loopback service answers. Raises OSError while it is away."""
+    with urllib.request.urlopen(url, timeout=5) as answer:
+        return json.load(answer)
+
+
+def post_json(url: str, body: Mapping[str, Any]) -> Any:
+    """Post to a loopback service. Raises OSError while it is away or when it refuses."""
+    data = json.dumps(body).encode()
+    request = urllib.request.Request(url, data, {"Content-Type": "application/json"})
+    with urllib.request.urlopen(request, timeout=10) as answer:
+        return json.load(answer)
+
+
+def wait_until(holds: Callable[[], bool], what: str, timeout_s: float = START_S) -> None:
+    """Poll until something holds. Raises CakraError when it does not in time."""
+    deadline = time.monotonic() + timeout_s
+    while not holds():
+        if time.monotonic() > deadline:
+            raise CakraError(f"{what}: not within {timeout_s:.0f} s; see the logs")
+        time.sleep(_POLL_S)
+
+
+@dataclass(slots=True)
+class Service:
+    """One process, its log, and how to know that it is up."""
+
+    name: str
+    command: list[str]
+    log: Path
+    is_up: Callable[[], bool]
+    process: subprocess.Popen[bytes] | None = field(default=None, init=False)
+
+    def start(self) -> None:
+        """Start and wait until it is up. Raises CakraError when it ends instead."""
+        with self.log.open("ab") as log:
+            # A session of its own: Ctrl-C in the terminal is for the demo, which then stops its services in order.
+            self.process = subprocess.Popen(self.command, stdout=log, stderr=log, start_new_session=True)
+        wait_until(lambda: self.ended() or self.is_up(), f"{self.name} does not come up ({self.log})")
+        if self.ended():
+            raise CakraError(f"{self.name} ended at once: {self.last_words()} ({self.log})")
+
+    def ended(self) -> bool:
+        return self.process is not None and self.process.poll() is not None
+
+    def last_words(self) -> str:
+        lines = self.log.read_text(errors="replace").strip().splitlines()
+        return lines[-1] if lines else "no message"
+
+    def kill(self) -> None:
+        """As a power cut would: SIGKILL, no goodbye."""
+        self._end(signal.SIGKILL)
+
+    def stop(self) -> None:
+        """As systemd would: SIGTERM, then SIGKILL after some seconds."""
+        self._end(signal.SIGTERM)
+
+    def _end(self, number: signal.Signals) -> None:
+        if self.process is None or self.process.poll() is not None:
+            return
+        self.process.send_signal(number)
+        try:
+            self.process.wait(timeout=10)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+
+
+def _listens(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.settimeout(1)
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+def _answers(url: str) -> bool:
+    try:
+        get_json(url)
+    except (OSError, ValueError):
+        return False
+    return True
+
+
+@dataclass(frozen=True, slots=True)
+class Footage:
+    """A rendered scenario's folder."""
+
+    clip: Path
+    site: Path
+    start: str
+
+
+class Stack:
+    """The services of one unit and one dispatcher in a folder of their own."""
+
+    def __init__(self, folder: Path, footage: Footage, owners: Iterable[Mapping[str, str]]) -> None:
+        self.folder = folder
+        self._bin = Path(sys.executable).parent
+        self.ports = {name: free_port() for name in ("broker", "whatsapp", "web")}
+        (folder / "logs").mkdir(parents=True)
+        self._write_secrets()
+        self._write_unit(footage)
+        self._write_dispatcher()
+        self._import_owners(owners)
+        self.broker = self._service("broker", broker.command(self.ports["broker"], folder / "broker"), self._broker_up)
+        self.whatsapp = self._service(
+            "whatsapp", self._whatsapp_command(), lambda: _answers(f"{self.whatsapp_url}/health")
+        )
+        self.dispatcher = self._service(
+            "dispatcher",
+            self._cakra("dispatcher", "run", "dispatcher.yaml"),
+            lambda: _answers(f"{self.console_url}/health"),
+        )
+        self.uplink = self._service("uplink", self._cakra("agent", "uplink", "unit.yaml"), lambda: True)
+        self.agent = self._service("agent", self._cakra("agent", "run", "unit.yaml"), lambda: True)
+
+    @property
+    def services(self) -> tuple[Service, ...]:
+        """In the order in which they are started."""
+        return (self.broker, self.whatsapp, self.dispatcher, self.uplink, self.agent)
+
+    @property
+    def whatsapp_url(self) -> str:
+        return f"http://127.0.0.1:{self.ports['whatsapp']}"
+
+    @property
+    def console_url(self) -> str:
+        return f"http://127.0.0.1:{self.ports['web']}"
+
+    def stop(self) -> None:
+        """Stop what runs, in the reverse order of starting."""
+        for service in reversed(self.services):
+            service.stop()
+
+    def cases(self) -> list[dict[str, Any]]:
+        """The dispatcher's cases. Raises OSError while it is away."""
+        cases: list[dict[str, Any]] = get_json(f"{self.console_url}/api/cases.json")
+        return cases
+
+    def messages(self) -> list[dict[str, Any]]:
+        """What WhatsApp accepted."""
+        messages: list[dict[str, Any]] = get_json(f"{self.whatsapp_url}/sim/messages")
+        return messages
+
+    def outbox(self) -> dict[str, Any]:
+        """What the unit still owes, as `cakra-agent outbox` says."""
+        asked = subprocess.run(self._cakra("agent", "outbox", "unit.yaml"), capture_output=True, check=True)
+        state: dict[str, Any] = json.loads(asked.stdout)
+        return state
+
+    def _broker_up(self) -> bool:
+        return _listens(self.ports["broker"])
+
+    def _service(self, name: str, command: list[str], is_up: Callable[[], bool]) -> Service:
+        return Service(name, command, self.folder / "logs" / f"{name}.log", is_up)
+
+    def _cakra(self, program: str, verb: str, config: str) -> list[str]:
+        return [str(self._bin / f"cakra-{program}"), verb, "--config", str(self.folder / config)]
+
+    def _whatsapp_command(self) -> list[str]:
+        return [
+            str(self._bin / "cakra-simulate"), "whatsapp",
+            "--port", str(self.ports["whatsapp"]),
+            "--webhook", f"{self.console_url}/webhook",
+            "--token", self._secret("whatsapp.token"),
+            "--app-secret", self._secret("whatsapp.secret"),
+            "--verify-token", self._secret("whatsapp.verify"),
+        ]  # fmt: skip
+
+    def _secret(self, name: str) -> str:
+        return (self.folder / name).read_text()
+
+    def _write_secrets(self) -> None:
+        for name in ("whatsapp.token", "whatsapp.secret", "whatsapp.verify"):
+            (self.folder / name).write_text(secrets.token_urlsafe(24))
+        key = SigningKey.generate()
+        (self.folder / "unit.key").write_bytes(key.to_pem())
+        units = {"units": [{"unit_id": UNIT_ID, "name": "Demo", "public_key": key.public.to_base64()}]}
+        self._yaml("units.yaml", units)
+
+    def _write_unit(self, footage: Footage) -> None:
+        self._yaml(
+            "unit.yaml",
+            {
+                "unit_id": UNIT_ID,
+                "key": "unit.key",
+                "site": str(footage.site.resolve()),
+                "data": "unit",
+                "source": {"path": str(footage.clip.resolve()), "start": footage.start},
+                "mqtt": {"host": "127.0.0.1", "port": self.ports["broker"]},
+            },
+        )
+
+    def _write_dispatcher(self) -> None:
+        self._yaml("dispatcher.yaml", dispatcher_settings(self.ports))
+
+    def _import_owners(self, owners: Iterable[Mapping[str, str]]) -> None:
+        rows = list(owners)
+        with (self.folder / "owners.csv").open("w", newline="") as file:
+            writer = csv.DictWriter(file, fieldnames=list(rows[0]))
+            writer.writeheader()
+            writer.writerows(rows)
+        command = [str(self._bin / "cakra-dispatcher"), "owners", "import", "--config",
+                   str(self.folder / "dispatcher.yaml"), str(self.folder / "owners.csv")]  # fmt: skip
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        (self.folder / "logs" / "owners.log").write_text(done.stdout + done.stderr)
+        if done.returncode:
+            raise CakraError(f"owners import: {done.stderr.strip().splitlines()[-1]}")
+
+    def _yaml(self, name: str, content: Mapping[str, Any]) -> None:
+        (self.folder / name).write_text(yaml.safe_dump(content, sort_keys=False))
