@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-import json
-import sys
+import logging
 import threading
 import time
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -21,15 +23,19 @@ from agent.ocr import PlateReader
 from agent.outbox import Outbox
 from agent.pipeline import Finding, Pipeline, is_reported
 from agent.plate import ANY_LATIN, INDONESIAN, Grammar
-from agent.replay import ReplayFolder, decision_line, summary
+from agent.replay import ReplayFolder, finding_text, progressing, summary, summary_text
 from agent.report import Reporter
-from agent.rules import load_calendar, load_law, build_rules
+from agent.rules import build_rules, load_calendar, load_law
 from agent.scene import Scene
 from agent.tflite import Network
 from agent.track import Tracker
 from agent.uplink import Uplink
 from agent.validate import Thresholds
+from wire.canonical import canonical_json, sha256_hex
 from wire.messages import Provenance
+from wire.signing import SigningKey
+
+log = logging.getLogger("cakra.agent")
 
 GRAMMARS: dict[str, Grammar] = {"id": INDONESIAN, "none": ANY_LATIN}
 LAW = HOME / "config" / "law"
@@ -98,3 +104,93 @@ def _pipeline(scene: Scene, networks: Networks, law: Path, calendars: Path, thre
 
 def _provenance(networks: Networks, config: str) -> Provenance:
     return Provenance(software=version("cakra"), models=networks.digests, config=config, clock_synchronised=True)
+
+
+def replay(settings: ReplaySettings, *, json_lines: bool) -> int:
+    """Run a replay, printing findings as they come and a summary at the end; returns the exit code."""
+    scene = Scene.load(settings.site)
+    networks = load_networks(settings.models)
+    pipeline = _pipeline(scene, networks, settings.law, settings.calendars, Thresholds())
+    started = time.perf_counter()
+    with ExitStack() as stack:
+        folder = stack.enter_context(_replay_folder(settings.out, scene, networks)) if settings.out else None
+        for followed in pipeline.run(progressing(settings.source().frames())):
+            for finding in followed.findings:
+                print(finding_text(finding, json_lines=json_lines), flush=True)
+            if folder:
+                folder.add(followed)
+    print(summary_text(summary(pipeline, time.perf_counter() - started), json_lines=json_lines))
+    return 0
+
+
+def _replay_folder(out: Path, scene: Scene, networks: Networks) -> ReplayFolder:
+    provenance = _provenance(networks, sha256_hex(canonical_json(scene)))
+    return ReplayFolder(out, Reporter("replay", scene, provenance, EvidenceStore(out / "evidence")))
+
+
+def bench(settings: ReplaySettings) -> benchmark.Figures:
+    """Measure this machine on one core."""
+    benchmark.on_one_core()
+    pipeline = _pipeline(
+        Scene.load(settings.site), load_networks(settings.models), settings.law, settings.calendars, Thresholds()
+    )
+    return benchmark.measure(settings.video, settings.source().frames(), pipeline)
+
+
+def run_agent(config: UnitConfig, stop: threading.Event) -> None:
+    """The agent service: the source through the pipeline, findings into the outbox, until its end or `stop`."""
+    key = load_key(config.key)
+    scene = Scene.load(config.site)
+    networks = load_networks(config.models)
+    pipeline = _pipeline(scene, networks, config.law, config.calendars, config.thresholds)
+    reporter = Reporter(config.unit_id, scene, _provenance(networks, config.digest), _evidence(config))
+    source = open_source(config.source.path, config.source.start, config.source.folder_fps)
+    frames = takewhile(lambda _: not stop.is_set(), source.frames())
+    with _outbox(config) as outbox:
+        for followed in pipeline.run(frames):
+            for finding in followed.findings:
+                if is_reported(finding.decision):
+                    _owe(outbox, reporter, key, finding)
+    log.info("source has ended: %s", dict(sorted(pipeline.counters.items())))
+
+
+def _owe(outbox: Outbox, reporter: Reporter, key: SigningKey, finding: Finding) -> None:
+    """Evidence on disk first, then the report with its number in one transaction: never one without the other."""
+    event_id = reporter.event_id(finding)
+    build = reporter.report(finding, reporter.save_evidence(finding))
+    new = outbox.add(event_id, lambda sequence: key.sign(build(sequence, datetime.now(UTC))))
+    log.info("%s %s %s%s", event_id, finding.violation.kind, finding.decision.outcome, "" if new else " (known)")
+
+
+def run_uplink(config: UnitConfig, stop: threading.Event) -> None:
+    """The uplink service: the outbox to the broker until `stop`."""
+    with _outbox(config) as outbox:
+        Uplink(config.mqtt, config.unit_id, outbox, _evidence(config)).run(stop)
+
+
+def outbox_state(config: UnitConfig, *, retry_dead: bool) -> dict[str, Any]:
+    """What the unit owes, and what was refused for good and why."""
+    with _outbox(config) as outbox:
+        retried = outbox.retry_dead() if retry_dead else 0
+        return {"backlog": outbox.backlog(), "retried": retried, "dead": outbox.dead()}
+
+
+def check(config: UnitConfig) -> Iterator[str]:
+    """Open all that a configuration names; yields a line for each that holds. Raises ConfigError or ModelError."""
+    yield f"unit      {config.unit_id}"
+    yield f"key       {load_key(config.key).public.key_id}"
+    scene = Scene.load(config.site)
+    yield f"site      {scene.id}: {len(scene.lanes)} lanes, rules {', '.join(scene.rules)}"
+    build_rules(scene, load_law(config.law), load_calendar(config.calendars))
+    yield f"law       {config.law}"
+    for name, digest in load_networks(config.models).digests.items():
+        yield f"model     {name} {digest[:12]}"
+    yield f"broker    {config.mqtt.host}:{config.mqtt.port}"
+
+
+def _evidence(config: UnitConfig) -> EvidenceStore:
+    return EvidenceStore(config.data / "evidence")
+
+
+def _outbox(config: UnitConfig) -> Outbox:
+    return Outbox(config.data / "outbox.sqlite")

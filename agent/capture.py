@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Protocol
 
 import cv2
+import numpy as np
 
 from agent.errors import CaptureError, UsageError
 from agent.types import Frame, Image
@@ -92,18 +93,12 @@ def read_image(path: Path) -> Image:
     except OSError as error:
         raise UsageError(f"{path}: {error.strerror}; give the path of a picture") from None
     try:
-        image = cv2.imdecode(_as_array(data), cv2.IMREAD_COLOR) if data else None
+        image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR) if data else None
     except cv2.error:
         image = None
     if image is None or max(image.shape[:2]) > MAX_SIDE_PX:
         raise CaptureError(f"{path}: not a picture that can be decoded; check or replace the file")
     return image  # type: ignore[return-value]
-
-
-def _as_array(data: bytes) -> Image:
-    import numpy as np
-
-    return np.frombuffer(data, np.uint8)
 
 
 def _frame(image: object, index: int, start: datetime, fps: float) -> Frame:

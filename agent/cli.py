@@ -16,8 +16,12 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 from importlib.metadata import version
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from agent.errors import CakraError, UsageError
+
+if TYPE_CHECKING:
+    from agent import app
 
 Command = Callable[[argparse.Namespace], int]
 
@@ -171,17 +175,20 @@ def read(args: argparse.Namespace) -> int:
 def replay(args: argparse.Namespace) -> int:
     from agent import app
 
-    return app.replay(
-        app.ReplaySettings(
-            video=args.video,
-            site=args.site,
-            start=args.start,
-            out=args.out,
-            models=app.model_settings(args.models, args.threads),
-            law=args.law or app.LAW,
-            calendars=args.calendars or app.CALENDARS,
-        ),
-        json_lines=args.json,
+    return app.replay(_replay_settings(args), json_lines=args.json)
+
+
+def _replay_settings(args: argparse.Namespace) -> app.ReplaySettings:
+    from agent import app
+
+    return app.ReplaySettings(
+        video=args.video,
+        site=args.site,
+        start=getattr(args, "start", None),
+        out=getattr(args, "out", None),
+        models=app.model_settings(args.models, args.threads),
+        law=args.law or app.LAW,
+        calendars=args.calendars or app.CALENDARS,
     )
 
 
@@ -234,21 +241,13 @@ def keygen(args: argparse.Namespace) -> int:
 
 
 def bench(args: argparse.Namespace) -> int:
-    from agent import app, bench
+    from agent import app
+    from agent import bench as benchmark
 
-    settings = app.ReplaySettings(
-        video=args.video,
-        site=args.site,
-        start=None,
-        out=None,
-        models=app.model_settings(args.models, args.threads),
-        law=args.law or app.LAW,
-        calendars=args.calendars or app.CALENDARS,
-    )
-    figures = bench.measure(settings)
-    print(bench.table(figures))
+    figures = app.bench(_replay_settings(args))
+    print(benchmark.table(figures))
     if args.record:
-        bench.record(figures, args.record)
+        benchmark.record(figures, args.record)
     return 0
 
 

@@ -7,6 +7,8 @@ it was made on and nothing of the time it took.
 from __future__ import annotations
 
 import json
+import sys
+from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import IO, Any
@@ -126,3 +128,34 @@ def summary(pipeline: Pipeline, seconds: float) -> dict[str, Any]:
             if name.startswith("reason.")
         },
     }
+
+
+def finding_text(finding: Finding, *, json_lines: bool) -> str:
+    """A finding as a JSON line or as a line to read."""
+    line = decision_line(finding)
+    if json_lines:
+        return json.dumps(line, ensure_ascii=False, sort_keys=True)
+    why = f" ({', '.join(line['reasons'])})" if line["reasons"] else ""
+    return f"{line['at']}  {line['kind']:<10} {format_plate(line['plate']):<12} {line['outcome']}{why}"
+
+
+def summary_text(counts: dict[str, Any], *, json_lines: bool) -> str:
+    """The summary as a JSON line or as a table."""
+    if json_lines:
+        return json.dumps({"summary": counts})
+    rows = [(name, value) for name, value in counts.items() if name != "reasons"]
+    rows += [(f"  {name}", value) for name, value in counts["reasons"].items()]
+    return "\n".join(["", *(f"{name:<24} {value:>10}" for name, value in rows)])
+
+
+def progressing(frames: Iterator[Frame]) -> Iterator[Frame]:
+    """The frames, with a counter on a terminal's standard error once a second of footage."""
+    shown = sys.stderr.isatty()
+    for frame in frames:
+        if shown and frame.index % 25 == 0:
+            print(
+                f"\rframe {frame.index}  {frame.at.isoformat(timespec='seconds')}", end="", file=sys.stderr, flush=True
+            )
+        yield frame
+    if shown:
+        print(file=sys.stderr)
