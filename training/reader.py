@@ -164,9 +164,7 @@ def exams(data: Path, shards: Path) -> list[Exam]:
     path = shards / VALIDATION_SHARD
     if not path.with_suffix(".pictures.npy").exists():
         write_shard(Composer(9000, training_plates(data), scenery_files(data)), path, 1024)
-    rendered = Exam(
-        "rendered", np.load(path.with_suffix(".pictures.npy")), np.load(path.with_suffix(".labels.npy"))
-    )
+    rendered = Exam("rendered", np.load(path.with_suffix(".pictures.npy")), np.load(path.with_suffix(".labels.npy")))
     return [held_back_exam(data, False), held_back_exam(data, True), rendered]
 
 

@@ -43,9 +43,7 @@ class ReaderNet(nn.Module):
         self.wide = nn.Sequential(block(2 * w, 3 * w), Residual(3 * w))
         self.middle = nn.Sequential(block(3 * w, 4 * w, stride=(2, 1)), Residual(4 * w))
         self.narrow = nn.Sequential(block(4 * w, 6 * w, stride=(2, 1)), Residual(6 * w))
-        self.line = nn.Sequential(
-            block(6 * w, 10 * w, (3, 1), padding=0), block(10 * w, 8 * w, (1, 5), padding=(0, 2))
-        )
+        self.line = nn.Sequential(block(6 * w, 10 * w, (3, 1), padding=0), block(10 * w, 8 * w, (1, 5), padding=(0, 2)))
         self.text = nn.Conv2d(8 * w, CLASSES, 1)
         self.date = nn.Sequential(block(4 * w, 3 * w, stride=2), block(3 * w, 3 * w, stride=(1, 2)))
         self.date_dense = nn.Sequential(nn.Linear(3 * w * 3 * 10, 96), nn.ReLU(), nn.Dropout(0.1))

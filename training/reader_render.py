@@ -333,9 +333,7 @@ class Composer:
             spin = cv2.getRotationMatrix2D(tuple(corners.mean(0).tolist()), float(rng.normal(0, 7)), 1.0)
             spin[0, 1] += rng.normal(0, 0.15)
             corners = cv2.transform(corners[None], spin)[0]
-            picture = cv2.warpAffine(
-                picture, spin, (picture.shape[1], picture.shape[0]), borderMode=cv2.BORDER_REFLECT
-            )
+            picture = cv2.warpAffine(picture, spin, (picture.shape[1], picture.shape[0]), borderMode=cv2.BORDER_REFLECT)
             crop = self._boxed(corners * 48 / REAL_HEIGHT) * REAL_HEIGHT / 48
         else:
             crop = self._cornered(corners * 48 / REAL_HEIGHT) * REAL_HEIGHT / 48
