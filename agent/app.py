@@ -146,12 +146,13 @@ def run_agent(config: UnitConfig, stop: threading.Event) -> None:
     reporter = Reporter(config.unit_id, scene, _provenance(networks, config.digest), _evidence(config))
     source = open_source(config.source.path, config.source.start, config.source.folder_fps)
     frames = takewhile(lambda _: not stop.is_set(), source.frames())
+    started = time.perf_counter()
     with _outbox(config) as outbox:
         for followed in pipeline.run(frames):
             for finding in followed.findings:
                 if is_reported(finding.decision):
                     _owe(outbox, reporter, key, finding)
-    log.info("source has ended: %s", dict(sorted(pipeline.counters.items())))
+    print(summary_text(summary(pipeline, time.perf_counter() - started), json_lines=True), flush=True)
 
 
 def _owe(outbox: Outbox, reporter: Reporter, key: SigningKey, finding: Finding) -> None:
