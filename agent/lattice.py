@@ -1,0 +1,156 @@
+"""Searches a CTC lattice under a plate grammar for the most probable texts (pure).
+
+The network gives, for each of T time steps, log probabilities of blank and 36 characters. A text's probability is the
+sum over all ways to spread it over the steps. The search walks the steps with a beam of prefixes; a prefix lives only
+as long as the grammar has a state for it, so `8` is never read where a letter must stand. A prefix carries two sums,
+as in Graves' prefix search: paths that end in a blank and paths that end in its last character (only after a blank
+does the same character count as a second one).
+
+Characters that are improbable at a step are not tried there, and steps that are surely blank only end characters:
+that makes it quick. Probabilities are normalised over all texts of the grammar that the beam holds at the end, so the
+answer's own sum to less than one where it leaves some out.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from agent.plate import Grammar, State
+from agent.types import Candidate
+
+CHARACTERS = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+BLANK = 0
+"""Class 0 is the blank; class i is CHARACTERS[i - 1]."""
+CLASS = {char: index for index, char in enumerate(CHARACTERS, start=1)}
+
+BEAM = 20
+MIN_CHARACTER = 3e-4
+"""A character less probable than this at a step is not tried there."""
+SURE_BLANK = 0.9999
+OUTSIDE = 0.01
+"""Prior odds that what the network sees is no text of the grammar at all. Where it is sure of such a text, nothing that
+the grammar can bend it into gets a high probability."""
+
+
+@dataclass(slots=True)
+class _Prefix:
+    """Probability of all paths that spell one text, by how they end."""
+
+    state: State
+    blank: float = 0.0
+    char: float = 0.0
+    next_blank: float = 0.0
+    next_char: float = 0.0
+
+    @property
+    def total(self) -> float:
+        return self.blank + self.char
+
+
+def search(
+    log_probs: NDArray[np.float32], grammar: Grammar, count: int = 16, temperature: float = 1.0
+) -> tuple[Candidate, ...]:
+    """At most `count` texts of the grammar, the most probable first, with posterior probabilities.
+
+    log_probs: (T, 37) log probabilities (or logits: they are normalised after division by the temperature).
+    Empty where the beam holds no whole text of the grammar.
+    """
+    beam, seen = {"": _Prefix(grammar.start, blank=1.0)}, 1.0
+    for row in softmax(log_probs / temperature):
+        beam, kept = _advance(beam, row, grammar)
+        seen *= kept
+    whole = [(text, prefix.total) for text, prefix in beam.items() if text and grammar.is_final(prefix.state)]
+    inside = sum(total for _, total in whole)
+    if inside * seen <= 0.0:
+        return ()
+    outside = OUTSIDE * max(0.0, 1.0 - inside * seen) / seen
+    whole.sort(key=lambda item: (-item[1], item[0]))
+    return tuple(Candidate(text, total / (inside + outside)) for text, total in whole[:count])
+
+
+def softmax(logits: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Probabilities along the last axis."""
+    shifted = logits.astype(np.float64) - logits.max(axis=-1, keepdims=True)
+    weights = np.exp(shifted)
+    result: NDArray[np.float64] = weights / weights.sum(axis=-1, keepdims=True)
+    return result
+
+
+def _advance(beam: dict[str, _Prefix], row: NDArray[np.float64], grammar: Grammar) -> tuple[dict[str, _Prefix], float]:
+    """One time step: every prefix stays, repeats its last character, or grows by one.
+
+    Returns the beam, scaled to a sum of 1, and what the sum was.
+    """
+    blank = float(row[BLANK])
+    tried = [] if blank > SURE_BLANK else [int(i) for i in np.flatnonzero(row > MIN_CHARACTER) if i != BLANK]
+    options = [(CHARACTERS[i - 1], float(row[i])) for i in tried]
+    grown: dict[str, _Prefix] = {}
+    for text, prefix in beam.items():
+        _stay(grown, text, prefix, blank, float(row[CLASS[text[-1]]]) if text else 0.0)
+        for char, share in options:
+            base = prefix.blank if text and text[-1] == char else prefix.total
+            if base > 0.0:
+                _grow(grown, text + char, prefix, base * share, grammar, char)
+    kept = sorted(grown.items(), key=lambda item: -(item[1].next_blank + item[1].next_char))[:BEAM]
+    scale = sum(p.next_blank + p.next_char for _, p in kept) or 1.0
+    for _, prefix in kept:
+        prefix.blank, prefix.char = prefix.next_blank / scale, prefix.next_char / scale
+        prefix.next_blank = prefix.next_char = 0.0
+    return dict(kept), scale
+
+
+def _stay(grown: dict[str, _Prefix], text: str, prefix: _Prefix, blank: float, repeat: float) -> None:
+    mine = grown.get(text)
+    if mine is None:
+        mine = grown[text] = _Prefix(prefix.state)
+    mine.next_blank += prefix.total * blank
+    mine.next_char += prefix.char * repeat
+
+
+def _grow(grown: dict[str, _Prefix], text: str, source: _Prefix, gain: float, grammar: Grammar, char: str) -> None:
+    mine = grown.get(text)
+    if mine is None:
+        state = grammar.step(source.state, char)
+        if state is None:
+            return
+        mine = grown[text] = _Prefix(state)
+    mine.next_char += gain
+
+
+def character_confidence(log_probs: NDArray[np.float32], text: str, temperature: float = 1.0) -> tuple[float, ...]:
+    """For each character of `text`, its highest probability on the best alignment of the text to the steps."""
+    probs = softmax(log_probs / temperature)
+    owner = _align(np.log(probs + 1e-12), text)
+    confidence = []
+    for place, char in enumerate(text):
+        steps = np.flatnonzero(owner == place)
+        column = CLASS[char]
+        confidence.append(float(probs[steps, column].max()) if steps.size else 0.0)
+    return tuple(confidence)
+
+
+def _align(logs: NDArray[np.float64], text: str) -> NDArray[np.int64]:
+    """Viterbi over blank and characters: the index of the character that each step belongs to, -1 for blank."""
+    labels = [BLANK]
+    for char in text:
+        labels += [CLASS[char], BLANK]
+    steps, size = len(logs), len(labels)
+    score = np.full(size, -np.inf)
+    score[: min(2, size)] = logs[0, labels[:2]]
+    back = np.zeros((steps, size), np.int64)
+    skips = np.array([i > 1 and i % 2 == 1 and labels[i] != labels[i - 2] for i in range(size)])
+    for step in range(1, steps):
+        one = np.concatenate([[-np.inf], score[:-1]])
+        two = np.where(skips, np.concatenate([[-np.inf, -np.inf], score[:-2]])[:size], -np.inf)
+        choices = np.stack([score, one, two])
+        back[step] = choices.argmax(0)
+        score = choices.max(0) + logs[step, labels]
+    place = size - 1 if size < 2 or score[-1] >= score[-2] else size - 2
+    owner = np.full(steps, -1, np.int64)
+    for step in range(steps - 1, -1, -1):
+        owner[step] = place // 2 if place % 2 else -1
+        place -= int(back[step, place])
+    return owner
