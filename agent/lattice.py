@@ -6,9 +6,9 @@ as long as the grammar has a state for it, so `8` is never read where a letter m
 as in Graves' prefix search: paths that end in a blank and paths that end in its last character (only after a blank
 does the same character count as a second one).
 
-Characters that are improbable at a step are not tried there, and steps that are surely blank only end characters:
-that makes it quick. Probabilities are normalised over all texts of the grammar that the beam holds at the end, so the
-answer's own sum to less than one where it leaves some out.
+Characters that are improbable at a step are not tried there: most steps are blank and only end characters.
+Probabilities are normalised over all texts of the grammar that the beam holds at the end, so the answer's own sum to
+less than one where it leaves some out.
 """
 
 from __future__ import annotations
@@ -27,9 +27,11 @@ BLANK = 0
 CLASS = {char: index for index, char in enumerate(CHARACTERS, start=1)}
 
 BEAM = 20
-MIN_CHARACTER = 3e-4
-"""A character less probable than this at a step is not tried there."""
-SURE_BLANK = 0.9999
+TRIED = 8
+"""So many characters are tried at a step, and none that is less probable than MIN_CHARACTER."""
+MIN_CHARACTER = 5e-4
+FORLORN = 1e-7
+"""A prefix with less than this share of the beam is given up."""
 OUTSIDE = 0.01
 """Prior odds that what the network sees is no text of the grammar at all. Where it is sure of such a text, nothing that
 the grammar can bend it into gets a high probability."""
@@ -51,7 +53,7 @@ class _Prefix:
 
 
 def search(
-    log_probs: NDArray[np.float32], grammar: Grammar, count: int = 16, temperature: float = 1.0
+    log_probs: NDArray[np.float32], grammar: Grammar, count: int = 16, temperature: float = 1.0, beam_width: int = BEAM
 ) -> tuple[Candidate, ...]:
     """At most `count` texts of the grammar, the most probable first, with posterior probabilities.
 
@@ -60,7 +62,7 @@ def search(
     """
     beam, seen = {"": _Prefix(grammar.start, blank=1.0)}, 1.0
     for row in softmax(log_probs / temperature):
-        beam, kept = _advance(beam, row, grammar)
+        beam, kept = _advance(beam, row, grammar, beam_width)
         seen *= kept
     whole = [(text, prefix.total) for text, prefix in beam.items() if text and grammar.is_final(prefix.state)]
     inside = sum(total for _, total in whole)
@@ -79,27 +81,35 @@ def softmax(logits: NDArray[np.float32]) -> NDArray[np.float64]:
     return result
 
 
-def _advance(beam: dict[str, _Prefix], row: NDArray[np.float64], grammar: Grammar) -> tuple[dict[str, _Prefix], float]:
+def _advance(
+    beam: dict[str, _Prefix], row: NDArray[np.float64], grammar: Grammar, width: int
+) -> tuple[dict[str, _Prefix], float]:
     """One time step: every prefix stays, repeats its last character, or grows by one.
 
     Returns the beam, scaled to a sum of 1, and what the sum was.
     """
     blank = float(row[BLANK])
-    tried = [] if blank > SURE_BLANK else [int(i) for i in np.flatnonzero(row > MIN_CHARACTER) if i != BLANK]
-    options = [(CHARACTERS[i - 1], float(row[i])) for i in tried]
+    options = [(CHARACTERS[i - 1], float(row[i])) for i in _worth_trying(row)]
     grown: dict[str, _Prefix] = {}
     for text, prefix in beam.items():
         _stay(grown, text, prefix, blank, float(row[CLASS[text[-1]]]) if text else 0.0)
         for char, share in options:
-            base = prefix.blank if text and text[-1] == char else prefix.total
-            if base > 0.0:
+            base = prefix.blank if text and text[-1] == char else prefix.blank + prefix.char
+            if base * share > FORLORN:
                 _grow(grown, text + char, prefix, base * share, grammar, char)
-    kept = sorted(grown.items(), key=lambda item: -(item[1].next_blank + item[1].next_char))[:BEAM]
+    kept = sorted(grown.items(), key=lambda item: -(item[1].next_blank + item[1].next_char))[:width]
     scale = sum(p.next_blank + p.next_char for _, p in kept) or 1.0
     for _, prefix in kept:
         prefix.blank, prefix.char = prefix.next_blank / scale, prefix.next_char / scale
         prefix.next_blank = prefix.next_char = 0.0
-    return dict(kept), scale
+    return {text: prefix for text, prefix in kept if prefix.blank + prefix.char > FORLORN}, scale
+
+
+def _worth_trying(row: NDArray[np.float64]) -> list[int]:
+    likely = np.flatnonzero(row > MIN_CHARACTER)
+    if len(likely) > TRIED:
+        likely = np.argpartition(row, -TRIED - 1)[-TRIED - 1 :]
+    return [int(i) for i in likely if i != BLANK]
 
 
 def _stay(grown: dict[str, _Prefix], text: str, prefix: _Prefix, blank: float, repeat: float) -> None:
