@@ -1,0 +1,221 @@
+"""Plates followed through frames (pure, deterministic; time comes from the frames, never from their number).
+
+Each frame's detections are matched to the predicted places of the open tracks. A match must be clear: where two
+tracks could claim one plate, or one track two plates, and neither fits distinctly better, nobody gets it this frame
+and the tracks coast on until the vehicles part. So a merge or an occlusion costs a few points, and never a swap.
+The last guard are the reads: a track whose plate turns into another one is broken, ends there, and never accuses.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from agent.motion import NS, misfit, predict
+from agent.plate import edit_distance
+from agent.types import Detection, PlateRead, Track, TrackPoint
+
+
+@dataclass(frozen=True, slots=True)
+class TrackerSettings:
+    """How long and how much a tracker remembers."""
+
+    max_gap_s: float = 0.8
+    """A vehicle hidden for longer is a new one: behind a bus at walking pace it takes longer, but then nothing
+    tells it from the next."""
+    max_first_gap_s: float = 0.25
+    """The same for a plate seen only once, whose speed is unknown."""
+    clear_margin: float = 0.25
+    """Least difference in fit (1 is the edge of the gate) between the right match and any rival."""
+    max_points: int = 64
+    """Points kept: 64 of 200 bytes, at 25 frames/s every point of 2.5 s, every third of 8 s."""
+    kept_reads: int = 16
+    """Best reads never dropped; more add nothing, as the frames of one track are not independent."""
+    recent_points: int = 8
+    """Latest points never dropped: the prediction needs them."""
+
+
+CONFIDENT = 0.9
+"""Posterior from which a read speaks for a plate by itself."""
+_READABLE = 0.5
+_MIN_READ_WIDTH_PX = 36.0
+"""Below, a character is four pixels wide and no network reads it."""
+_ENOUGH_READS = 5
+"""Confident reads of one text after which reading is rare; with the design effect they count as 2.3 independent."""
+_REREAD_S = 0.5
+_REREAD_GROWTH = 1.25
+_PATIENT_READS = 8
+"""Reads without agreement after which only every tenth of a second is tried: fog, dirt, a sticker."""
+_PATIENT_S = 0.1
+
+Pair = tuple[int, int]
+"""Track id, index of the detection."""
+
+
+class Tracker:
+    """Follows plates; ids count up from 1 and are never used again."""
+
+    def __init__(self, settings: TrackerSettings | None = None) -> None:
+        self._settings = settings or TrackerSettings()
+        self._open: dict[int, Track] = {}
+        self._next_id = 1
+
+    def update(
+        self, frame_index: int, at: datetime, mono_ns: int, detections: Sequence[Detection]
+    ) -> tuple[Track, ...]:
+        """Take one frame's detections; returns the tracks that are open now and those that ended with this frame."""
+        closed = self._close_old(mono_ns)
+        distinct = _distinct(detections)
+        fits = _fits(self._open, mono_ns, distinct)
+        matches, withheld = assign(fits, self._settings.clear_margin)
+        for track_id, track in self._open.items():
+            if track_id not in matches:
+                self._open[track_id] = replace(track, missed=track.missed + 1)
+        for track_id, index in matches.items():
+            self._append(track_id, TrackPoint(frame_index, at, mono_ns, distinct[index], None))
+        for index, detection in enumerate(distinct):
+            if index not in withheld and index not in matches.values():
+                self._start(TrackPoint(frame_index, at, mono_ns, detection, None))
+        return (*self._open.values(), *closed)
+
+    def attach_read(self, track_id: int, read: PlateRead) -> None:
+        """Give the track's latest point what was read there. Raises KeyError for a track that is not open."""
+        track = self._open[track_id]
+        points = (*track.points[:-1], replace(track.points[-1], read=read))
+        broken = track.broken or plate_changed([p.read for p in points if p.read])
+        self._open[track_id] = replace(track, points=self._bounded(points), broken=broken)
+
+    def close(self) -> tuple[Track, ...]:
+        """There are no more frames: end all tracks."""
+        closed = tuple(replace(track, closed=True) for track in self._open.values())
+        self._open.clear()
+        return closed
+
+    def _close_old(self, mono_ns: int) -> list[Track]:
+        closed = [replace(t, closed=True) for t in self._open.values() if self._has_ended(t, mono_ns)]
+        for track in closed:
+            del self._open[track.track_id]
+        return closed
+
+    def _has_ended(self, track: Track, mono_ns: int) -> bool:
+        gap_s = (mono_ns - track.points[-1].mono_ns) / NS
+        # the very next frame may always match, however slow the camera
+        once = len(track.points) == 1 and track.missed > 0
+        return track.broken or gap_s > (self._settings.max_first_gap_s if once else self._settings.max_gap_s)
+
+    def _start(self, point: TrackPoint) -> None:
+        self._open[self._next_id] = Track(self._next_id, (point,), missed=0, closed=False, broken=False)
+        self._next_id += 1
+
+    def _append(self, track_id: int, point: TrackPoint) -> None:
+        track = self._open[track_id]
+        self._open[track_id] = replace(track, points=self._bounded((*track.points, point)), missed=0)
+
+    def _bounded(self, points: tuple[TrackPoint, ...]) -> tuple[TrackPoint, ...]:
+        """Without the point that leaves the smallest gap, once there are too many; first, latest and best stay."""
+        if len(points) <= self._settings.max_points:
+            return points
+        best = sorted((i for i, p in enumerate(points) if p.read), key=lambda i: -_worth(points[i].read))
+        kept = {0, *best[: self._settings.kept_reads]}
+        free = [i for i in range(len(points) - self._settings.recent_points) if i not in kept]
+        drop = min(free, key=lambda i: points[i + 1].mono_ns - points[i - 1].mono_ns)
+        return (*points[:drop], *points[drop + 1 :])
+
+
+def _worth(read: PlateRead | None) -> float:
+    return read.confidence * read.readability if read else 0.0
+
+
+def _distinct(detections: Sequence[Detection]) -> list[Detection]:
+    """Without detections whose centre lies in a better one: plates do not overlap, so that is one plate twice."""
+    distinct: list[Detection] = []
+    for detection in sorted(detections, key=lambda d: (-d.score, d.box)):
+        x, y = detection.box.centre
+        if not any(o.box.x1 <= x <= o.box.x2 and o.box.y1 <= y <= o.box.y2 for o in distinct):
+            distinct.append(detection)
+    return sorted(distinct, key=lambda d: d.box)
+
+
+def _fits(tracks: Mapping[int, Track], mono_ns: int, detections: Sequence[Detection]) -> dict[Pair, float]:
+    """All pairs within their gates and how badly they fit."""
+    fits = {}
+    for track_id, track in tracks.items():
+        prediction = predict(track.points, mono_ns)
+        for index, detection in enumerate(detections):
+            fit = misfit(prediction, detection)
+            if fit is not None:
+                fits[track_id, index] = fit
+    return fits
+
+
+def assign(fits: Mapping[Pair, float], margin: float) -> tuple[dict[int, int], set[int]]:
+    """Who gets which detection: best fits first, each once, and only where no rival comes within `margin`.
+
+    A rival counts unless it is distinctly better off elsewhere. Returns the matches and the detections that are
+    withheld because their owner is in doubt; these start no track either.
+    """
+    taken: dict[int, int] = {}
+    for track_id, index in sorted(fits, key=lambda pair: (fits[pair], pair)):
+        if track_id not in taken and index not in taken.values():
+            taken[track_id] = index
+    doubtful = {pair[0] for pair in taken.items() if _has_rival(pair, fits, margin)}
+    matches = {track_id: index for track_id, index in taken.items() if track_id not in doubtful}
+    claimed = {index for track_id, index in fits if track_id in doubtful}
+    return matches, claimed - set(matches.values())
+
+
+def _has_rival(pair: Pair, fits: Mapping[Pair, float], margin: float) -> bool:
+    """Whether this track could as well have another detection, or this detection another track."""
+    track_id, index = pair
+    for other_track, other_index in fits:
+        shares_track, shares_plate = other_track == track_id, other_index == index
+        if shares_track == shares_plate or fits[other_track, other_index] >= fits[pair] + margin:
+            continue
+        if shares_plate:
+            elsewhere = [fits[t, i] for t, i in fits if t == other_track and i != index]
+        else:
+            elsewhere = [fits[t, i] for t, i in fits if i == other_index and t != track_id]
+        if not any(fit + margin <= fits[other_track, other_index] for fit in elsewhere):
+            return True
+    return False
+
+
+def plate_changed(reads: Sequence[PlateRead]) -> bool:
+    """Whether the latest two confident reads agree on a plate that an earlier confident read contradicts.
+
+    One contradicting read is a misread, which fusion outvotes; two that agree are another vehicle. Texts one edit
+    apart are one plate.
+    """
+    texts = [read.text for read in reads if is_confident(read)]
+    if len(texts) < 3 or edit_distance(texts[-1], texts[-2]) > 1:
+        return False
+    return any(min(edit_distance(text, texts[-1]), edit_distance(text, texts[-2])) > 1 for text in texts[:-2])
+
+
+def is_confident(read: PlateRead) -> bool:
+    """Whether a read speaks for a plate by itself."""
+    return read.confidence >= CONFIDENT and read.readability >= _READABLE
+
+
+def worth_reading(track: Track) -> bool:
+    """Whether reading the track's latest plate is worth its milliseconds.
+
+    Yes while the plate is large enough and no text is settled; then only seldom, when it has come much nearer or half
+    a second has passed, so that a plate that changes is noticed.
+    """
+    last = track.points[-1]
+    if track.closed or track.broken or track.missed or last.read:
+        return False
+    if last.detection.box.width < _MIN_READ_WIDTH_PX:
+        return False
+    read_points = [p for p in track.points if p.read]
+    if not read_points:
+        return True
+    since_s = (last.mono_ns - read_points[-1].mono_ns) / NS
+    growth = last.detection.box.width / read_points[-1].detection.box.width
+    texts = Counter(p.read.text for p in read_points if p.read and is_confident(p.read))
+    if texts and max(texts.values()) >= _ENOUGH_READS:
+        return since_s >= _REREAD_S or growth >= _REREAD_GROWTH
+    return len(read_points) < _PATIENT_READS or since_s >= _PATIENT_S
