@@ -1,0 +1,131 @@
+"""Finds number plates in a picture: letterbox, network, decode, suppress.
+
+    picture --fit--> 640x384 RGB --network--> score, box, corners a stride --decode--> candidates --suppress--> plates
+
+A cell of a stride's grid says how sure it is that a plate's centre is near, how far left, top, right and bottom of
+the plate's upright box are, and where its four corners are, all in units of the stride from the cell's centre.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from agent.tflite import Network
+from agent.types import Box, Detection, Image, Point
+
+Floats = NDArray[np.float32]
+
+GREY = 114
+MAX_CANDIDATES = 200
+"""Cells that go into the suppression: a full street has 30 plates of 4 to 8 cells."""
+SAME_PLATE_IOU = 0.4
+SAME_PLATE_INSIDE = 0.75
+"""A box of which this share lies in a better one is a part of that plate (its number without its expiry line)."""
+
+
+class Letterbox(NamedTuple):
+    """How a picture was brought into the network's: times `scale`, then moved right and down by the pads."""
+
+    scale: float
+    pad_x: float
+    pad_y: float
+
+    def back(self, places: Floats) -> Floats:
+        """(..., 2) places in the network's picture -> pixels of the original."""
+        return (places - np.array((self.pad_x, self.pad_y), np.float32)) / np.float32(self.scale)
+
+
+class Candidates(NamedTuple):
+    """What the cells said, one row a candidate, pixels of the network's picture."""
+
+    scores: Floats
+    """(n,)"""
+    boxes: Floats
+    """(n, 4) x1 y1 x2 y2"""
+    corners: Floats
+    """(n, 4, 2) TL TR BR BL"""
+
+
+def fit(image: Image, width: int, height: int) -> tuple[Image, Letterbox]:
+    """A BGR picture of any size -> RGB of exactly `width` x `height`, aspect kept, grey around it."""
+    tall, wide = image.shape[:2]
+    scale = min(width / wide, height / tall)
+    new_wide, new_tall = max(1, round(wide * scale)), max(1, round(tall * scale))
+    pad_x, pad_y = (width - new_wide) // 2, (height - new_tall) // 2
+    way = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
+    small = image if scale == 1 else cv2.resize(image, (new_wide, new_tall), interpolation=way)
+    canvas = np.full((height, width, 3), GREY, np.uint8)
+    cv2.cvtColor(small, cv2.COLOR_BGR2RGB, dst=canvas[pad_y : pad_y + new_tall, pad_x : pad_x + new_wide])
+    return canvas, Letterbox(scale, pad_x, pad_y)
+
+
+def decode(outputs: Mapping[str, Floats], strides: tuple[int, ...], threshold: float) -> Candidates:
+    """Cells at or above the threshold. `outputs`: `score_S` (h, w, 1), `box_S` (h, w, 4), `corners_S` (h, w, 8)."""
+    scores, boxes, corners = [], [], []
+    for stride in strides:
+        score = outputs[f"score_{stride}"][..., 0]
+        rows, columns = np.nonzero(score >= threshold)
+        centres = (np.stack([columns, rows], 1).astype(np.float32) + np.float32(0.5)) * stride
+        reach = outputs[f"box_{stride}"][rows, columns] * np.float32(stride)
+        boxes.append(np.concatenate([centres - reach[:, :2], centres + reach[:, 2:]], 1))
+        offsets = outputs[f"corners_{stride}"][rows, columns].reshape(-1, 4, 2) * np.float32(stride)
+        corners.append(centres[:, None] + offsets)
+        scores.append(score[rows, columns])
+    return Candidates(np.concatenate(scores), np.concatenate(boxes), np.concatenate(corners))
+
+
+def suppress(found: Candidates) -> Candidates:
+    """Of candidates that are one plate keep the best; best first."""
+    order = np.argsort(-found.scores, kind="stable")[:MAX_CANDIDATES]
+    boxes = found.boxes[order]
+    areas = np.prod(np.clip(boxes[:, 2:] - boxes[:, :2], 0, None), axis=1)
+    alive = areas > 0
+    kept: list[int] = []
+    for i in range(len(order)):
+        if not alive[i]:
+            continue
+        kept.append(i)
+        overlap = np.minimum(boxes[i, 2:], boxes[:, 2:]) - np.maximum(boxes[i, :2], boxes[:, :2])
+        shared = np.prod(np.clip(overlap, 0, None), axis=1)
+        whole = np.maximum(areas[i] + areas - shared, 1e-6)
+        alive &= (shared / whole < SAME_PLATE_IOU) & (shared < SAME_PLATE_INSIDE * np.maximum(areas, 1e-6))
+    chosen = order[kept]
+    return Candidates(found.scores[chosen], found.boxes[chosen], found.corners[chosen])
+
+
+def to_detections(found: Candidates, letterbox: Letterbox, width: int, height: int) -> tuple[Detection, ...]:
+    """Plates in pixels of the original picture, boxes cut at its edges; largest score x area first."""
+    corners = letterbox.back(found.corners)
+    boxes = letterbox.back(found.boxes.reshape(-1, 2, 2))
+    boxes = np.clip(boxes, 0, np.array((width, height), np.float32))
+    plates = [
+        Detection(
+            Box(*(float(v) for v in box.reshape(4))),
+            (Point(*quad[0].tolist()), Point(*quad[1].tolist()), Point(*quad[2].tolist()), Point(*quad[3].tolist())),
+            float(score),
+        )
+        for score, box, quad in zip(found.scores, boxes, corners, strict=True)
+    ]
+    return tuple(sorted((p for p in plates if p.box.area > 0), key=lambda p: -p.score * p.box.area))
+
+
+class PlateDetector:
+    """The `Detector` of the pipeline."""
+
+    def __init__(self, network: Network, threshold: float | None = None) -> None:
+        """`threshold`: least score of a plate; None takes the manifest's."""
+        self._network = network
+        self._height, self._width, _ = network.picture_shape
+        self._strides = tuple(int(s) for s in network.manifest["strides"])
+        self._threshold = float(network.manifest["threshold"]) if threshold is None else threshold
+
+    def detect(self, image: Image) -> tuple[Detection, ...]:
+        """Plates of a BGR picture, in its pixels."""
+        canvas, letterbox = fit(image, self._width, self._height)
+        found = suppress(decode(self._network.run(canvas), self._strides, self._threshold))
+        return to_detections(found, letterbox, image.shape[1], image.shape[0])

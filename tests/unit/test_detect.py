@@ -1,0 +1,105 @@
+"""Plates are found where they are, in pixels of the picture they came from."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from agent.detect import Candidates, Letterbox, decode, fit, suppress, to_detections
+
+Floats = NDArray[np.float32]
+
+
+def candidates(*boxes: tuple[float, float, float, float, float]) -> Candidates:
+    """Rows of x1 y1 x2 y2 score; corners are the box's."""
+    table = np.array(boxes, np.float32).reshape(-1, 5)
+    x1, y1, x2, y2, scores = table.T
+    corners = np.stack([np.stack(c, 1) for c in ((x1, y1), (x2, y1), (x2, y2), (x1, y2))], 1)
+    return Candidates(scores, table[:, :4], corners)
+
+
+@pytest.mark.parametrize(
+    ("height", "width"), [(720, 1280), (416, 416), (1600, 757), (100, 1000), (384, 640), (9, 7), (1, 1)]
+)
+def test_any_picture_fits_the_network(height: int, width: int) -> None:
+    """A camera of another shape would stop the unit, or its plates would come back at the wrong place."""
+    picture = np.full((height, width, 3), 200, np.uint8)
+    canvas, letterbox = fit(picture, 640, 384)
+    assert canvas.shape == (384, 640, 3)
+    corners = np.array([(letterbox.pad_x, letterbox.pad_y)], np.float32)
+    assert np.allclose(letterbox.back(corners), 0)
+    far = np.array([(width, height)], np.float32) * letterbox.scale + (letterbox.pad_x, letterbox.pad_y)
+    assert np.allclose(letterbox.back(far.astype(np.float32)), (width, height), atol=1e-2 * max(width, height))
+    assert (canvas[letterbox.pad_y, letterbox.pad_x] == 200).all()
+
+
+def test_picture_is_shrunk_by_two_and_turned_to_rgb() -> None:
+    """Red plates would look blue to the network."""
+    picture = np.zeros((720, 1280, 3), np.uint8)
+    picture[..., 0] = 10
+    picture[..., 2] = 250
+    canvas, letterbox = fit(picture, 640, 384)
+    assert letterbox == Letterbox(0.5, 0, 12)
+    assert canvas[100, 100].tolist() == [250, 0, 10]
+    assert canvas[0, 0].tolist() == [114, 114, 114]
+
+
+def outputs(stride: int, row: int, column: int, box: Floats, corners: Floats, score: float) -> dict[str, Floats]:
+    """A grid for a 640x384 picture in which one cell speaks."""
+    grid = (384 // stride, 640 // stride)
+    scores, boxes, quads = (np.zeros((*grid, n), np.float32) for n in (1, 4, 8))
+    scores[row, column], boxes[row, column], quads[row, column] = score, box, corners.reshape(8)
+    return {f"score_{stride}": scores, f"box_{stride}": boxes, f"corners_{stride}": quads}
+
+
+def test_a_cell_says_where_the_plate_is() -> None:
+    """A plate read half a cell beside its place would be cut."""
+    corners = np.array([(-2, -1), (2, -0.5), (2, 1), (-2, 0.5)], np.float32)
+    near = outputs(8, 20, 30, np.array((2, 1, 2, 1), np.float32), corners, 0.9)
+    far = outputs(16, 0, 0, np.zeros(4, np.float32), np.zeros((4, 2), np.float32), 0.1)
+    found = decode(near | far, (8, 16), 0.5)
+    assert found.scores.tolist() == [np.float32(0.9)]
+    assert found.boxes.tolist() == [[228, 156, 260, 172]]
+    assert found.corners[0].tolist() == [[228, 156], [260, 160], [260, 172], [228, 168]]
+
+
+def test_nothing_found_is_no_plates() -> None:
+    """An empty road would stop the pipeline."""
+    quiet = outputs(8, 0, 0, np.zeros(4, np.float32), np.zeros((4, 2), np.float32), 0.2)
+    assert to_detections(suppress(decode(quiet, (8,), 0.5)), Letterbox(1, 0, 0), 640, 384) == ()
+
+
+def test_one_plate_is_told_once() -> None:
+    """A plate seen by six cells would become six tracks."""
+    found = suppress(candidates((10, 10, 50, 22, 0.7), (11, 10, 51, 22, 0.9), (12, 11, 50, 23, 0.8)))
+    assert found.scores.tolist() == [np.float32(0.9)]
+
+
+def test_part_of_a_plate_is_that_plate() -> None:
+    """The number line alone would be read beside the whole plate."""
+    found = suppress(candidates((10, 10, 50, 30, 0.9), (12, 11, 48, 18, 0.8)))
+    assert len(found.scores) == 1
+
+
+def test_neighbouring_plates_both_stay() -> None:
+    """Two motorcycles side by side would count as one."""
+    found = suppress(candidates((10, 10, 50, 22, 0.7), (52, 10, 92, 22, 0.9)))
+    assert found.scores.tolist() == [np.float32(0.9), np.float32(0.7)]
+
+
+def test_boxes_without_area_are_dropped() -> None:
+    """A collapsed box would divide by zero later on."""
+    assert len(suppress(candidates((10, 10, 10, 22, 0.9), (30, 10, 20, 22, 0.9))).scores) == 0
+
+
+def test_largest_and_surest_plate_comes_first_in_the_frames_pixels() -> None:
+    """The reader's budget would go to the faintest plates."""
+    found = candidates((20, 22, 40, 32, 0.9), (100, 112, 200, 142, 0.8), (600, 352, 660, 380, 0.9))
+    plates = to_detections(found, Letterbox(0.5, 0, 12), 1280, 720)
+    assert plates[0].box == (200, 200, 400, 260)
+    assert plates[0].corners[2] == (400, 260)
+    assert plates[0].score == pytest.approx(0.8)
+    assert len(plates) == 3
+    assert plates[1].box.x2 == 1280, "a box is cut at the picture's edge"
+    assert plates[1].corners[1].x == 1320, "its corners are not: the reader's homography needs them"
