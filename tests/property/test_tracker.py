@@ -1,0 +1,93 @@
+"""The tracker under jitter, missed frames and neighbours: whose plate is whose."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from random import Random
+
+from hypothesis import Phase, given, settings
+from hypothesis import strategies as st
+
+from agent.track import Tracker
+from agent.types import Box, Detection, Point, Track
+
+START = datetime(2026, 11, 23, tzinfo=UTC)
+
+
+@st.composite
+def traffic(draw: st.DrawFn) -> tuple[float, list[list[tuple[int, Detection]]]]:
+    """Frames of vehicles driving abreast, each plate named by its vehicle; plates are at least 1.5 widths apart."""
+    fps = draw(st.sampled_from([8.0, 15.0, 25.0]))
+    speed_mps = draw(st.floats(5, 20))
+    abreast = draw(st.integers(1, 3))
+    gap_m = draw(st.floats(0.7, 3.5))
+    offsets_m = [draw(st.floats(-1, 1)) for _ in range(abreast)]
+    rng = Random(draw(st.integers(0, 2**32)))
+    frames = []
+    for index in range(round(fps * 20 / speed_mps)):
+        frame = []
+        for vehicle in range(abreast):
+            z = 32 + offsets_m[vehicle] - speed_mps * index / fps
+            if z < 11 or rng.random() < 0.1:
+                continue
+            width = 1400 * 0.4 / z * (1 + rng.gauss(0, 0.02))
+            x = 640 + 1400 * vehicle * gap_m / z + rng.gauss(0, 0.03) * width
+            y = 1400 * 6 / z - 100 + rng.gauss(0, 0.03) * width
+            box = Box(x - width / 2, y - width / 6, x + width / 2, y + width / 6)
+            corners = (Point(box.x1, box.y1), Point(box.x2, box.y1), Point(box.x2, box.y2), Point(box.x1, box.y2))
+            frame.append((vehicle, Detection(box, corners, rng.uniform(0.5, 1))))
+        rng.shuffle(frame)
+        frames.append(frame)
+    return fps, frames
+
+
+def run(fps: float, frames: list[list[tuple[int, Detection]]], extra: Detection | None = None) -> list[Track]:
+    tracker, ended = Tracker(), []
+    for index, frame in enumerate(frames):
+        elapsed = timedelta(seconds=index / fps)
+        detections = [detection for _, detection in frame] + ([extra] if extra else [])
+        tracks = tracker.update(index, START + elapsed, round(index / fps * 1e9), detections)
+        ended += [t for t in tracks if t.closed]
+    return ended + list(tracker.close())
+
+
+def owners(tracks: list[Track], frames: list[list[tuple[int, Detection]]]) -> list[set[int]]:
+    return [
+        {vehicle for p in track.points for vehicle, d in frames[p.frame_index] if d == p.detection} for track in tracks
+    ]
+
+
+@settings(max_examples=25, deadline=None, derandomize=True, phases=[Phase.explicit, Phase.generate])
+@given(traffic())
+def test_a_track_is_one_vehicle(case: tuple[float, list[list[tuple[int, Detection]]]]) -> None:
+    """A neighbour's plate is never put on another's vehicle, whatever is missed."""
+    tracks = run(*case)
+    assert all(len(vehicles) <= 1 for vehicles in owners(tracks, case[1]))
+    assert len({t.track_id for t in tracks}) == len(tracks)
+    assert all(t.closed for t in tracks)
+
+
+@settings(max_examples=8, deadline=None, derandomize=True, phases=[Phase.explicit, Phase.generate])
+@given(traffic())
+def test_no_frame_is_in_two_tracks(case: tuple[float, list[list[tuple[int, Detection]]]]) -> None:
+    """One sight of a plate is evidence against one vehicle only, and a track's time goes forward."""
+    tracks = run(*case)
+    seen = [(p.frame_index, p.detection.box) for t in tracks for p in t.points]
+    assert len(set(seen)) == len(seen)
+    for track in tracks:
+        times = [p.mono_ns for p in track.points]
+        assert times == sorted(set(times))
+
+
+@settings(max_examples=8, deadline=None, derandomize=True, phases=[Phase.explicit, Phase.generate])
+@given(traffic())
+def test_order_and_strangers_change_nothing(case: tuple[float, list[list[tuple[int, Detection]]]]) -> None:
+    """The same frames give the same tracks in whatever order plates are listed, and whoever is parked far away."""
+    fps, frames = case
+    plain = run(fps, frames)
+    assert run(fps, [list(reversed(frame)) for frame in frames]) == plain
+    box = Box(-900, 2000, -820, 2027)
+    corner = Point(-900, 2000)
+    stranger = Detection(box, (corner,) * 4, 0.9)
+    with_stranger = [t.points for t in run(fps, frames, stranger) if t.points[0].detection != stranger]
+    assert sorted(with_stranger, key=repr) == sorted((t.points for t in plain), key=repr)
