@@ -95,7 +95,7 @@ def add_noise(picture: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     if rng.random() < 0.4:
         return picture
     sigma = rng.exponential(3.5) * (0.4 + float(picture.mean()) / 160)
-    grain = rng.standard_normal(picture.shape[:2] + (3 if rng.random() < 0.5 else 1,), np.float32)
+    grain = rng.standard_normal((*picture.shape[:2], 3 if rng.random() < 0.5 else 1), np.float32)
     return picture + grain * sigma
 
 

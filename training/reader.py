@@ -160,12 +160,20 @@ def held_back_exam(data: Path, black: bool) -> Exam:
     return Exam("held_back_black" if black else "held_back", np.array(crops), np.array(rows))
 
 
+def street_exam(data: Path, count: int = 512) -> Exam:
+    """The held-back plates re-toned, cut carelessly and photographed: the nearest thing to the street."""
+    plates = [p for p in load_labels(data / "train/id_white") if held_back(p.text)]
+    composer = Composer(4711, plates, scenery_files(data))
+    samples = [composer.retoned() for _ in range(count)]
+    return Exam("held_back_street", np.array([s.crop for s in samples]), np.array([s.row() for s in samples]))
+
+
 def exams(data: Path, shards: Path) -> list[Exam]:
     path = shards / VALIDATION_SHARD
     if not path.with_suffix(".pictures.npy").exists():
         write_shard(Composer(9000, training_plates(data), scenery_files(data)), path, 1024)
     rendered = Exam("rendered", np.load(path.with_suffix(".pictures.npy")), np.load(path.with_suffix(".labels.npy")))
-    return [held_back_exam(data, False), held_back_exam(data, True), rendered]
+    return [held_back_exam(data, False), held_back_exam(data, True), street_exam(data), rendered]
 
 
 class Trainer:

@@ -136,7 +136,7 @@ class Composer:
         kind = self._rng.random()
         if kind < 0.04:
             return self._negative()
-        return self._retoned() if kind < 0.26 and self._real else self._composed()
+        return self.retoned() if kind < 0.26 and self._real else self._composed()
 
     # --- composed plates ---
 
@@ -318,7 +318,7 @@ class Composer:
 
     # --- photographed plates ---
 
-    def _retoned(self) -> Sample:
+    def retoned(self) -> Sample:
         """A real plate, as it is or as another colour of plate."""
         rng = self._rng
         real = self._real[int(rng.integers(len(self._real)))]
