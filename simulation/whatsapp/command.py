@@ -11,11 +11,15 @@ from agent.errors import CakraError
 # simulations, which share this command line, do not.
 
 
+TEMPLATES = Path(__file__).resolve().parents[2] / "config" / "templates"
+"""The templates the dispatcher sends by default, in this checkout."""
+
+
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of `cakra-simulate whatsapp`."""
     add = parser.add_argument
     add("--port", type=int, default=8085, help="loopback port; 0 takes a free one and prints it")
-    add("--templates", type=Path, default=Path("config/templates"), help="template file, or a folder of them")
+    add("--templates", type=Path, default=TEMPLATES, help="template file, or a folder of them")
     add("--outcomes", type=Path, help="script of outcomes by recipient, YAML or JSON")
     add("--webhook", metavar="URL", help="where the dispatcher takes webhooks; the handshake is tried until it passes")
     add("--token", default="sim-token", help="bearer token the dispatcher must send")

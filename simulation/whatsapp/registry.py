@@ -19,6 +19,10 @@ from agent.errors import ConfigError
 _PLACEHOLDER = re.compile(r"\{\{(\d+)\}\}")
 
 
+BODY_LENGTH = 1024
+"""Characters of a body, as written and as filled."""
+
+
 class _Border(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -58,7 +62,7 @@ class Template(_Border):
     category: Literal["UTILITY", "MARKETING", "AUTHENTICATION"]
     effective_from: date
     header: Literal["image"] | None = None
-    body: str = Field(min_length=1, max_length=1024)
+    body: str = Field(min_length=1, max_length=BODY_LENGTH)
     footer: str | None = Field(default=None, max_length=60)
     buttons: tuple[Button, ...] = Field(default=(), max_length=10)
 

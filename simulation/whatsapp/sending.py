@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from simulation.whatsapp.book import Draft, SentButton
 from simulation.whatsapp.faults import Refusal
-from simulation.whatsapp.registry import QuickReply, Template, UrlButton
+from simulation.whatsapp.registry import BODY_LENGTH, QuickReply, Template, UrlButton
 
 _UNFIT_TEXT = re.compile(r"[\n\r\t]| {5}")
 
@@ -127,6 +127,8 @@ def _body(template: Template, parts: list[_Body]) -> tuple[str, ...]:
         )
     for text in texts:
         _check_text(text)
+    if len(template.fill(texts)) > BODY_LENGTH:
+        raise Refusal(132005)
     return texts
 
 

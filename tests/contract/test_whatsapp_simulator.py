@@ -182,6 +182,13 @@ def sender() -> Iterator[Sender]:
         yield sender
 
 
+@pytest.fixture(scope="module")
+def strict() -> Iterator[Sender]:
+    """One simulator for the tests that leave nothing behind."""
+    with simulator() as sender:
+        yield sender
+
+
 def code_of(answer: httpx.Response) -> int:
     error = answer.json()["error"]
     assert error["type"] == "OAuthException"
@@ -241,17 +248,17 @@ def test_subscription_can_be_asked_for_and_says_why_it_failed() -> None:
         assert sender.http.post("/sim/subscribe", json={}).json()["subscribed"] is True
 
 
-def test_a_wrong_token_is_error_190(sender: Sender) -> None:
+def test_a_wrong_token_is_error_190(strict: Sender) -> None:
     """An expired token has to stop all sending, so it must look like Meta's."""
     for headers in ({"Authorization": "Bearer other"}, {"Authorization": ""}):
-        answer = sender.http.post("/v25.0/100000000000001/messages", json={}, headers=headers)
+        answer = strict.http.post("/v25.0/100000000000001/messages", json={}, headers=headers)
         assert (answer.status_code, code_of(answer)) == (401, 190)
 
 
-def test_an_unknown_path_is_refused(sender: Sender) -> None:
+def test_an_unknown_path_is_refused(strict: Sender) -> None:
     """A mistaken version or number id must not be mistaken for a message sent."""
-    assert code_of(sender.http.post("/v1.0/100000000000001/messages", json={})) == 2500
-    assert code_of(sender.http.post("/v25.0/999/messages", json={})) == 100
+    assert code_of(strict.http.post("/v1.0/100000000000001/messages", json={})) == 2500
+    assert code_of(strict.http.post("/v25.0/999/messages", json={})) == 100
 
 
 def test_media_comes_back_until_it_expires(sender: Sender) -> None:
@@ -277,9 +284,9 @@ def test_media_comes_back_until_it_expires(sender: Sender) -> None:
         (b"not a picture", "image/jpeg", 131053),
     ],
 )
-def test_unfit_media_is_refused(sender: Sender, content: bytes, mime_type: str, code: int) -> None:
+def test_unfit_media_is_refused(strict: Sender, content: bytes, mime_type: str, code: int) -> None:
     """An evidence picture WhatsApp would not take must fail before the first real send."""
-    answer = sender.upload(content, mime_type)
+    answer = strict.upload(content, mime_type)
     assert (answer.status_code, code_of(answer)) == (400, code)
 
 
@@ -304,11 +311,16 @@ def _without_url_suffix(request: dict[str, Any]) -> None:
 
 
 def _button_of_other_type(request: dict[str, Any]) -> None:
-    request["template"]["components"][2]["index"] = "1"
+    suffix = {"type": "text", "text": REFERENCE}
+    request["template"]["components"][3] |= {"sub_type": "url", "parameters": [suffix]}
 
 
 def _line_break(request: dict[str, Any]) -> None:
     request["template"]["components"][1]["parameters"][3]["text"] = "Jl. Sudirman\nJakarta"
+
+
+def _too_long(request: dict[str, Any]) -> None:
+    request["template"]["components"][1]["parameters"][3]["text"] = "Jalan panjang " * 70
 
 
 def _without_recipient(request: dict[str, Any]) -> None:
@@ -341,6 +353,7 @@ def _free_text(request: dict[str, Any]) -> None:
         (_without_url_suffix, 400, 131008),
         (_button_of_other_type, 400, 132012),
         (_line_break, 400, 132018),
+        (_too_long, 400, 132005),
         (_without_recipient, 400, 131008),
         (_recipient_with_letters, 400, 131009),
         (_to_itself, 400, 131021),
@@ -349,15 +362,15 @@ def _free_text(request: dict[str, Any]) -> None:
     ],
 )
 def test_a_request_that_does_not_fit_gets_metas_code(
-    sender: Sender, spoil: Callable[[dict[str, Any]], None], status: int, code: int
+    strict: Sender, spoil: Callable[[dict[str, Any]], None], status: int, code: int
 ) -> None:
     """A mistake in the notice must stop the template or the message here, not with the public."""
-    request = sender.request()
+    request = strict.request()
     spoil(request)
-    answer = sender.post(request)
+    answer = strict.post(request)
     assert (answer.status_code, code_of(answer)) == (status, code)
     assert answer.json()["error"]["error_data"]["details"]
-    assert sender.messages() == []
+    assert strict.messages() == []
 
 
 def test_throughput_of_the_number_is_limited() -> None:
@@ -671,7 +684,7 @@ def _arguments(*words: str) -> argparse.Namespace:
 
 def test_the_command_says_what_it_lacks(tmp_path: Path) -> None:
     """A person who starts it in the wrong folder or twice needs one line, not a traceback."""
-    with pytest.raises(ConfigError, match="none.yaml"):
+    with pytest.raises(ConfigError, match=r"none\.yaml"):
         run(_arguments("--templates", str(tmp_path / "none.yaml")))
     with listen(0) as taken:
         port = str(taken.getsockname()[1])
