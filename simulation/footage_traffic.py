@@ -1,0 +1,163 @@
+"""Who drives where and when: a scenario and a seed give trips, and no two of them meet in one place."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from agent.errors import ConfigError
+from agent.plate import parse
+from agent.types import PlateColour
+from simulation.footage_scenario import Scenario, VehiclePlan
+from simulation.plates import PlateSpec
+from simulation.road.canvas import Pose
+from simulation.road.paint import PAINTS
+from simulation.road.shapes import SHAPES, Kind
+from simulation.road.street import Strip
+
+FAR_M = 78.0
+NEAR_M = -14.0
+"""The stretch of road on which vehicles exist; its near end lies behind the camera, so that a bus is gone before."""
+IN_VIEW_M = 6.0
+"""Where the front of a vehicle that drives away comes into view."""
+_STEP_S = 0.1
+_GAP_M = (0.12, 1.0)
+"""Least free space beside and behind a vehicle."""
+_TRIES = 300
+
+
+@dataclass(frozen=True, slots=True)
+class Trip:
+    """One vehicle's way past the camera."""
+
+    id: int
+    plan: VehiclePlan
+    lane: Strip
+    spec: PlateSpec
+    seed: int
+
+    @property
+    def away(self) -> bool:
+        """Whether it drives away from the camera and shows its rear."""
+        return self.lane.towards == (self.plan.direction == "against")
+
+    @property
+    def speed_ms(self) -> float:
+        return self.plan.speed_kmh / 3.6
+
+    def pose(self, moment_s: float) -> Pose | None:
+        """Where it is at a moment, None while it is not on the stretch."""
+        driven = self.speed_ms * (moment_s - self.plan.enters_at_s)
+        front = IN_VIEW_M + driven if self.away else FAR_M - driven
+        length = SHAPES[self.plan.kind].length_m
+        rear = front - length if self.away else front + length
+        if min(front, rear) > FAR_M or max(front, rear) < NEAR_M + length or driven < 0:
+            return None
+        return Pose(self.lane.centre_m + self.plan.offset_m + self._sway(moment_s), front, self.away)
+
+    def _sway(self, moment_s: float) -> float:
+        """Nobody holds a line exactly: a hand's breadth to either side."""
+        return 0.05 * math.sin(2 * math.pi * moment_s / (5.0 + self.seed % 5) + self.seed)
+
+
+def trips(scenario: Scenario, seed: int) -> tuple[Trip, ...]:
+    """The listed vehicles and the made-up ones. Raises ConfigError where listed ones drive through each other."""
+    street = scenario.street
+    found: list[Trip] = []
+    for number, plan in enumerate(scenario.vehicles):
+        trip = _trip(len(found) + 1, plan, street.lane(plan.lane), np.random.default_rng([seed, number]))
+        for other in found:
+            meeting = meeting_s(trip, other, scenario.duration_s)
+            if meeting is not None:
+                raise ConfigError(
+                    f"vehicles[{number}]: drives through vehicles[{other.id - 1}] at {meeting:.1f} s; "
+                    "change enters_at_s, speed_kmh or lane"
+                )
+        found.append(trip)
+    rng = np.random.default_rng([seed, 1000])
+    wanted = len(found) + (scenario.random.vehicles if scenario.random else 0)
+    for _ in range(_TRIES):
+        if len(found) >= wanted:
+            break
+        plan = _random_plan(scenario, rng)
+        trip = _trip(len(found) + 1, plan, street.lane(plan.lane), rng)
+        if all(meeting_s(trip, other, scenario.duration_s) is None for other in found):
+            found.append(trip)
+    return tuple(found)
+
+
+def meeting_s(one: Trip, other: Trip, duration_s: float) -> float | None:
+    """The first moment at which two vehicles are in one place, if there is any."""
+    for step in range(math.ceil(duration_s / _STEP_S) + 1):
+        moment = step * _STEP_S
+        here, there = one.pose(moment), other.pose(moment)
+        if here and there and _overlap(_footprint(one, here), _footprint(other, there)):
+            return moment
+    return None
+
+
+def _footprint(trip: Trip, pose: Pose) -> tuple[float, float, float, float]:
+    shape = SHAPES[trip.plan.kind]
+    rear = pose.y_m - shape.length_m if pose.away else pose.y_m + shape.length_m
+    half = shape.width_m / 2
+    return pose.x_m - half, min(pose.y_m, rear), pose.x_m + half, max(pose.y_m, rear)
+
+
+def _overlap(a: Sequence[float], b: Sequence[float]) -> bool:
+    beside, behind = _GAP_M
+    return (
+        min(a[2], b[2]) - max(a[0], b[0]) > -beside and min(a[3], b[3]) - max(a[1], b[1]) > -behind
+    )  # fmt: skip
+
+
+def _trip(number: int, plan: VehiclePlan, lane: Strip, rng: np.random.Generator) -> Trip:
+    paint = plan.paint or str(rng.choice(["white", "silver", "grey", "black", "red", "blue", "navy", "maroon"]))
+    return Trip(number, plan.model_copy(update={"paint": paint}), lane, _spec(plan, rng), int(rng.integers(1 << 30)))
+
+
+def _spec(plan: VehiclePlan, rng: np.random.Generator) -> PlateSpec:
+    number = parse(plan.plate) if plan.plate else None
+    text = f"{number.prefix} {number.number} {number.suffix}" if number else _random_text(plan.kind, rng)
+    style = plan.plate_style or ("old" if plan.plate_colour is PlateColour.BLACK else "new")
+    vehicle = "motorcycle" if plan.kind is Kind.MOTORCYCLE else "car"
+    expiry = (int(rng.integers(1, 13)), int(rng.integers(2027, 2032)))
+    return PlateSpec(text.strip(), expiry, plan.plate_colour, style, vehicle)  # type: ignore[arg-type]
+
+
+_RANGES: dict[Kind, tuple[int, int]] = {
+    Kind.MOTORCYCLE: (3000, 7000),
+    Kind.BUS: (7000, 8000),
+    Kind.TRUCK: (9000, 10000),
+}
+
+
+def _random_text(kind: Kind, rng: np.random.Generator) -> str:
+    """A plate of Polda Metro Jaya, with the number range of its kind."""
+    low, high = _RANGES.get(kind, (1000, 3000))
+    suffix = "".join(chr(ord("A") + int(i)) for i in rng.integers(0, 26, int(rng.choice([2, 3]))))
+    return f"B {int(rng.integers(low, high))} {suffix}"
+
+
+def _random_plan(scenario: Scenario, rng: np.random.Generator) -> VehiclePlan:
+    assert scenario.random is not None
+    kind = Kind(rng.choice([k.value for k in Kind], p=_KIND_SHARES))
+    public = kind in (Kind.BUS, Kind.MINIBUS)
+    colour = PlateColour.YELLOW if public else PlateColour(rng.choice(["black_on_white", "white_on_black"]))
+    lane = scenario.lanes[int(rng.integers(len(scenario.lanes)))]
+    return VehiclePlan(
+        kind=kind,
+        lane=lane.id,
+        enters_at_s=round(float(rng.uniform(-6, scenario.duration_s - 1)), 2),
+        speed_kmh=round(float(rng.uniform(28, 46)), 1),
+        direction="against" if rng.random() < scenario.random.against else "with",
+        plate_colour=colour,
+        paint=str(rng.choice(list(PAINTS))),
+        offset_m=round(float(rng.uniform(-1.0, 1.0) if kind is Kind.MOTORCYCLE else rng.uniform(-0.2, 0.2)), 2),
+    )
+
+
+_KIND_SHARES = [0.22, 0.3, 0.08, 0.08, 0.06, 0.26]
+"""As the members of `Kind` stand: sedan, mpv, minibus, truck, bus, motorcycle."""

@@ -1,0 +1,27 @@
+"""Mud on a number plate."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+
+from agent.types import Image
+
+_MUD = np.array((62, 84, 104), np.float32)
+
+
+def soil(plate: Image, amount: float, rng: np.random.Generator) -> Image:
+    """The plate under so much mud, 0 to 1: a thin film, and splashes that hide strokes."""
+    if amount <= 0:
+        return plate
+    height, width = plate.shape[:2]
+    film = cv2.GaussianBlur(rng.random((height, width)).astype(np.float32), (0, 0), height / 10)
+    film = (film - film.min()) / (film.max() - film.min())
+    mask = np.zeros((height, width), np.float32)
+    for _ in range(round(14 * amount)):
+        centre = (int(rng.integers(width)), int(rng.integers(round(height * 0.7))))
+        axes = (int(height * rng.uniform(0.05, 0.2)), int(height * rng.uniform(0.05, 0.16)))
+        cv2.ellipse(mask, centre, axes, float(rng.uniform(0, 180)), 0, 360, 1.0, -1, cv2.LINE_AA)
+    mask = np.asarray(cv2.GaussianBlur(mask, (0, 0), height / 40), np.float32)
+    cover = np.clip(film * 0.5 * amount + mask * (0.65 + 0.35 * film), 0, 0.97)[..., None]
+    return np.clip(plate * (1 - cover) + _MUD * cover, 0, 255).astype(np.uint8)
