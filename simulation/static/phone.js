@@ -15,6 +15,16 @@ function toEnd() {
   if (chat) chat.scrollTop = chat.scrollHeight;
 }
 
+// As on a phone: a chat opens at the beginning of what is new, else at its end.
+function toNews() {
+  const chat = document.getElementById("chat");
+  const last = chat?.querySelector("article:last-of-type");
+  toEnd();
+  if (last?.classList.contains("incoming") && last.offsetHeight > chat.clientHeight) {
+    chat.scrollTop = last.offsetTop - chat.offsetTop - 8;
+  }
+}
+
 function take(html) {
   const fresh = new DOMParser().parseFromString(html, "text/html");
   for (const part of PARTS) {
@@ -23,7 +33,7 @@ function take(html) {
     if (!old || !now || old.innerHTML === now.innerHTML) continue;
     const grown = now.querySelectorAll("article").length > old.querySelectorAll("article").length;
     old.innerHTML = now.innerHTML;
-    if (part === "chat" && grown) toEnd();
+    if (part === "chat" && grown) toNews();
   }
 }
 
@@ -61,14 +71,14 @@ document.addEventListener("click", (event) => {
     for (const sheet of document.querySelectorAll("details[open]")) sheet.open = false;
     document.getElementById("opens-address").textContent = link.dataset.opens;
     document.getElementById("opens-yes").href = link.href;
-    dialog.showModal();
-  } else if (event.target.closest("#opens-no, #opens-yes") || event.target === dialog) {
+    dialog.show();
+  } else if (dialog?.open && (event.target.closest("#opens-no, #opens-yes") || !dialog.contains(event.target))) {
     dialog.close();
   } else if (!event.target.closest("details[open]")) {
     for (const sheet of document.querySelectorAll("details[open]")) sheet.open = false;
   }
 });
 
-toEnd();
-window.addEventListener("load", toEnd);
+toNews();
+window.addEventListener("load", toNews);
 setTimeout(keepCurrent, PERIOD_MS);
