@@ -18,6 +18,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from agent.plate import LOW_TRUST_PREFIXES, REGIONS
 from agent.types import Image, PlateColour
 
 Mask: TypeAlias = NDArray[np.uint8]
@@ -43,10 +44,7 @@ INKS: dict[PlateColour, tuple[Colour, Colour]] = {
 }
 """Base and ink of each colour class, BGR."""
 
-PREFIXES: tuple[str, ...] = tuple(
-    "BL BK BB BA BM BP BG BN BE BD BH B A D F T E Z H G K R AA AD AB L W N P AG AE S M "
-    "DK DR EA DH EB ED KB DA KH KT KU DB DL DM DN DD DP DW DC DT DE DG PA PB".split()  # noqa: SIM905
-)
+PREFIXES: tuple[str, ...] = tuple(sorted(REGIONS.keys() - LOW_TRUST_PREFIXES))
 
 
 @dataclass(frozen=True, slots=True)
@@ -324,7 +322,7 @@ def draw_character(char: str, height_px: float, pen: Pen, rng: np.random.Generat
         path = _rounded(moved, radius, box_width, box_height) + pad
         cv2.polylines(canvas, [np.round(path * 16).astype(np.int32)], False, 255, round(thick), cv2.LINE_AA, 4)
     if pen.square_ends:
-        canvas = cv2.dilate(canvas, np.ones((round(thick / 5) | 1,) * 2, np.uint8))
+        canvas = np.asarray(cv2.dilate(canvas, np.ones((round(thick / 5) | 1,) * 2, np.uint8)), np.uint8)
     size = (max(1, round(canvas.shape[1] / fine)), max(1, round(canvas.shape[0] / fine)))
     return np.asarray(cv2.resize(canvas, size, interpolation=cv2.INTER_AREA), np.uint8)
 

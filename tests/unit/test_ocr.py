@@ -1,0 +1,118 @@
+"""The reader around its network: cutting plates out of frames, and making a reading of the network's numbers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from agent.lattice import BLANK, CLASS
+from agent.ocr import PlateReader, rectify, widened
+from agent.plate import INDONESIAN
+from agent.types import Corners, Image, PlateColour, Point
+
+
+class FakeNetwork:
+    """Sees whatever it is told to; keeps the picture it was given."""
+
+    picture_shape = (48, 160, 3)
+    manifest: dict[str, Any] = {  # noqa: RUF012
+        "colours": ["black_on_white", "white_on_black"],
+        "first_year": 2019,
+        "temperature": 1.0,
+    }
+
+    def __init__(self, text: str, month: int = 5, year: int = 8) -> None:
+        logits = np.zeros((40, 37), np.float32)
+        logits[:, BLANK] = 12.0
+        for place, char in enumerate(text):
+            logits[1 + 4 * place : 3 + 4 * place, CLASS[char]] = 24.0
+        self.outputs = {
+            "text": logits,
+            "colour": np.array([0.0, 4.0], np.float32),
+            "month": np.eye(13, dtype=np.float32)[month] * 9,
+            "year": np.eye(20, dtype=np.float32)[year] * 9,
+            "readable": np.array([3.0], np.float32),
+        }
+        self.seen: Image | None = None
+
+    def run(self, image: Image) -> dict[str, NDArray[np.float32]]:
+        self.seen = image
+        return self.outputs
+
+
+def reader(network: FakeNetwork) -> PlateReader:
+    return PlateReader(network, INDONESIAN)  # type: ignore[arg-type]
+
+
+def box(x1: float, y1: float, x2: float, y2: float) -> Corners:
+    return Point(x1, y1), Point(x2, y1), Point(x2, y2), Point(x1, y2)
+
+
+def test_reading_has_text_colour_and_expiry() -> None:
+    """Every rule and the registry check build on these fields."""
+    read = reader(FakeNetwork("B1234XYZ")).read_crop(np.zeros((48, 160, 3), np.uint8))
+    assert read.text == "B1234XYZ"
+    assert read.confidence > 0.95
+    assert len(read.char_probs) == 8
+    assert read.colour is PlateColour.BLACK
+    assert read.colour_probability > 0.9
+    assert read.expiry is not None
+    assert (read.expiry.month, read.expiry.year) == (5, 2027)
+    assert 0.9 < read.readability < 1
+
+
+@pytest.mark.parametrize(("month", "year"), [(0, 8), (5, 0)])
+def test_half_an_expiry_line_is_none(month: int, year: int) -> None:
+    """A month without a year would accuse somebody of an expired registration."""
+    assert reader(FakeNetwork("B1234XYZ", month, year)).read_crop(np.zeros((48, 160, 3), np.uint8)).expiry is None
+
+
+def test_the_network_sees_red_first() -> None:
+    """Red and blue plates would be confused: pictures are BGR, the network takes RGB."""
+    network = FakeNetwork("B1")
+    red = np.zeros((48, 160, 3), np.uint8)
+    red[..., 2] = 200
+    reader(network).read_crop(red)
+    assert network.seen is not None
+    assert network.seen[20, 80].tolist() == [200, 0, 0]
+
+
+def test_a_plate_of_a_few_pixels_is_unreadable() -> None:
+    """Corners that fall together must not end the process."""
+    read = reader(FakeNetwork("B1234XYZ")).read(np.zeros((100, 100, 3), np.uint8), box(5, 5, 7, 6))
+    assert read.candidates == ()
+    assert read.text == ""
+    assert read.readability == 0.0
+
+
+@pytest.mark.parametrize("size", [(60, 20), (300, 100), (1600, 500)])
+def test_rectify_straightens_a_slanted_plate(size: tuple[int, int]) -> None:
+    """A motorcycle's slanted plate must reach the network upright, whatever its size in the frame."""
+    wide, tall = size
+    corners = (Point(20, 30), Point(20 + wide, 10), Point(24 + wide, 10 + tall), Point(25, 30 + tall))
+    image = np.zeros((tall + 60, wide + 60, 3), np.uint8)
+    cv2.fillConvexPoly(image, np.array(corners, np.int32), (255, 255, 255))
+    flat = rectify(image, corners, 160, 48)
+    assert flat.shape == (48, 160, 3)
+    assert flat[8:40, 16:144].min() > 200
+    assert flat[24, 1].max() < 60
+    assert flat[0, 80].max() < 90
+
+
+def test_rectify_takes_corners_outside_the_frame() -> None:
+    """A plate half out of the picture is cut with what there is."""
+    image = np.full((50, 80, 3), 99, np.uint8)
+    flat = rectify(image, box(-30, -10, 60, 20), 160, 48)
+    assert int(flat.min()) == int(flat.max()) == 99
+    far = rectify(image, box(500, 500, 900, 640), 160, 48)
+    assert far.shape == (48, 160, 3)
+
+
+def test_margin_grows_each_side() -> None:
+    """Corners are never exact: a stroke at the plate's edge must still be in the crop."""
+    grown = widened(box(0, 0, 100, 40), 0.05)
+    assert grown.tolist() == [[-5, -2], [105, -2], [105, 42], [-5, 42]]
