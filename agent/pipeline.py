@@ -71,7 +71,9 @@ class Pipeline:
     def step(self, frame: Frame) -> tuple[Followed, ...]:
         """Take the next frame; returns the vehicles whose plates have left the picture by it."""
         self._check_size(frame)
-        detections = tuple(each for each in self._detector.detect(frame.image) if not self._scene.ignored(each.box.centre))
+        detections = tuple(
+            each for each in self._detector.detect(frame.image) if not self._scene.ignored(each.box.centre)
+        )
         self.counters.update(frames=1, plates=len(detections))
         tracks = self._tracker.update(frame.index, frame.at, frame.mono_ns, detections)
         self._read(frame, [track for track in tracks if not track.closed])
