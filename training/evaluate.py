@@ -23,7 +23,7 @@ from agent.ocr import PlateReader
 from agent.plate import ANY_LATIN, INDONESIAN
 from agent.tflite import Network
 from agent.types import Box, Corners, Detection, Detector, Image, PlateRead, Point, Reader
-from training.glyphs import LabelledPlate, load_labels
+from training.labels import LabelledPlate, load_labels
 
 FOUND_IOU = 0.5
 

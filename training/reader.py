@@ -23,7 +23,8 @@ import yaml
 from tqdm import tqdm
 
 from agent.types import PlateColour
-from training.glyphs import ALPHABET, held_back, load_labels
+from training.glyphs import ALPHABET
+from training.labels import held_back, load_labels
 from training.reader_net import ReaderNet
 from training.reader_render import (
     HEIGHT,

@@ -18,17 +18,8 @@ import numpy as np
 from agent.types import Image, PlateColour
 from simulation.plates import PREFIXES, Draw, Mask, PlateSpec, Vehicle, draw_ink
 from training.augment import patch, photograph, weather
-from training.glyphs import (
-    ALPHABET,
-    GLYPH_HEIGHT,
-    LabelledPlate,
-    Typeface,
-    fonts,
-    held_back,
-    load_labels,
-    photographed,
-    pressed,
-)
+from training.glyphs import ALPHABET, GLYPH_HEIGHT, Typeface, fonts, photographed, pressed
+from training.labels import LabelledPlate, held_back, load_labels
 
 WIDTH, HEIGHT, MARGIN = 160, 48, 0.05
 FLAT_HEIGHT, REAL_HEIGHT = 60, 64
