@@ -193,6 +193,9 @@ class WrongWaySettings(SitePart):
     """Least time it takes, seconds: a jump of the tracker is over within two or three frames."""
     min_straightness: float = Field(default=0.8, gt=0, le=1)
     """Least ratio of the distance gained to the path driven: a vehicle that wavers is not accused."""
+    min_lane_points_share: float = Field(default=0.7, gt=0, le=1)
+    """Least share of the vehicle's points that lie in the lane: a plate that brushes the next lane, where the other
+    direction is permitted, does not drive there."""
 
 
 class Scene(SitePart):

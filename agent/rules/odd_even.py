@@ -1,0 +1,92 @@
+"""Odd-even (ganjil-genap): on a restricted road, within the hours, with the wrong last digit for the day of the month.
+
+The last digit of the plate's *number* counts, 0 is even, and it goes by the day of the month, never the weekday.
+All of the vehicle's points in the lane must lie within the hours, so that one who leaves as they begin is free.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date, datetime
+
+from agent.plate import PlateNumber, parity_posterior, parse, vehicle_class
+from agent.rules.calendar import Calendar
+from agent.rules.law import Hours, LawVersion, OddEvenTerms, RuleLaw
+from agent.rules.path import clearest, main_lane
+from agent.scene import Lane, Scene
+from agent.types import PlateVote, Track, TrackPoint, Violation, ViolationKind
+
+
+class OddEven:
+    """The rule with its law and the days on which it is off."""
+
+    kind = ViolationKind.ODD_EVEN
+
+    def __init__(self, law: RuleLaw, calendar: Calendar) -> None:
+        self._law = law
+        self._calendar = calendar
+
+    def evaluate(self, track: Track, vote: PlateVote, scene: Scene, now: datetime) -> Violation | None:
+        """A finding when the parity is surely wrong; its margin is the posterior past its threshold, and 0 on a day
+        the calendar does not cover, so that a person looks at it."""
+        found = main_lane(track, scene, self.kind)
+        plate = parse(vote.text)
+        if found is None or plate is None or len(found[1]) < scene.odd_even.min_frames:
+            return None
+        lane, points = found
+        moment = clearest(points)
+        day = moment.at.astimezone(scene.zone).date()
+        version = self._law.on(day)
+        hours = self._hours(version, points, day, scene)
+        if version is None or hours is None or _is_exempt(version.terms, plate, vote):
+            return None
+        wrong = parity_posterior(vote, even=day.day % 2 == 1)
+        least = scene.odd_even.min_parity_posterior
+        if wrong < least:
+            return None
+        return Violation(
+            kind=self.kind,
+            article=version.pasal,
+            track_id=track.track_id,
+            lane_id=lane.id,
+            at=moment.at,
+            frame_index=moment.frame_index,
+            vote=vote,
+            margin=(wrong - least) / least if self._calendar.covers(day) else 0.0,
+            facts=_facts(plate, moment, hours, wrong, len(points), lane, scene),
+        )
+
+    def _hours(self, version: LawVersion | None, points: Sequence[TrackPoint], day: date, scene: Scene) -> Hours | None:
+        """The span of hours that holds for all the points; None: free."""
+        if version is None or version.terms is None:
+            return None
+        if version.terms.off_on_holidays and self._calendar.is_off(day):
+            return None
+        ends = [points[i].at.astimezone(scene.zone) for i in (0, -1)]
+        spans = (span for span in version.terms.hours if all(span.hold(e.date(), e.time()) for e in ends))
+        return next(spans, None) if all(end.date() == day for end in ends) else None
+
+
+def _is_exempt(terms: OddEvenTerms | None, plate: PlateNumber, vote: PlateVote) -> bool:
+    return terms is None or vote.colour in terms.exempt_colours or vehicle_class(plate) in terms.exempt_classes
+
+
+def _facts(
+    plate: PlateNumber, moment: TrackPoint, hours: Hours, wrong: float, frames: int, lane: Lane, scene: Scene
+) -> tuple[tuple[str, str], ...]:
+    local = moment.at.astimezone(scene.zone)
+    return (
+        ("local_time", local.isoformat(timespec="milliseconds")),
+        ("hours", f"{hours.begin:%H:%M}-{hours.end:%H:%M}"),
+        ("day_of_month", f"{local.day} ({_parity(local.day)})"),
+        ("last_digit", f"{plate.number[-1]} ({_parity(int(plate.number[-1]))})"),
+        ("parity_posterior", f"{wrong:.4f}"),
+        ("min_parity_posterior", f"{scene.odd_even.min_parity_posterior:.4f}"),
+        ("vehicle_class", vehicle_class(plate).value),
+        ("lane", lane.id),
+        ("frames_in_lane", str(frames)),
+    )
+
+
+def _parity(number: int) -> str:
+    return "odd" if number % 2 else "even"
