@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
 from itertools import takewhile
@@ -173,8 +173,7 @@ def outbox_state(config: UnitConfig, *, retry_dead: bool) -> dict[str, Any]:
     """What the unit owes, and what was refused for good and why."""
     with _outbox(config) as outbox:
         retried = outbox.retry_dead() if retry_dead else 0
-        dead = [asdict(refused) for refused in outbox.dead()]
-        return {"backlog": outbox.backlog(), "retried": retried, "dead": dead}
+        return {"backlog": outbox.backlog(), "retried": retried, "dead": outbox.dead()}
 
 
 def check(config: UnitConfig) -> Iterator[str]:

@@ -17,13 +17,15 @@ import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 from statistics import median
 from typing import Any
 
 from agent.errors import CakraError
-from simulation import broker, footage
+from agent.plate import normalise, parse, vehicle_class
+from simulation import broker
+from simulation.footage_files import render
+from simulation.footage_scenario import load_scenario
 from simulation.stack import Footage, Stack, post_json, wait_until
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -54,7 +56,7 @@ def run(scenario: str, out: Path, *, once: bool) -> int:
     """The demo in steps; returns 1 when anything is lost or anyone is wrongly accused."""
     say("1/5", f"road: rendering '{scenario}' (kept for the next time)")
     road = rendered(scenario, ROOT / ".cache" / "footage")
-    vehicles = footage.read_truth(road.clip.parent)
+    vehicles = read_truth(road.clip.parent)
     shutil.rmtree(out, ignore_errors=True)
     say(
         "2/5",
@@ -68,7 +70,7 @@ def run(scenario: str, out: Path, *, once: bool) -> int:
         wait_until(lambda: settled(stack), "delivery of the notices", DELIVERY_S)
         say("5/5", "owners: answering on their phones")
         answer(stack)
-        result = Result(stack.cases(), vehicles, agent_summary(stack))
+        result = Result(stack.cases(), agent_summary(stack), vehicles, stack.messages())
         print(result.table())
         print(
             f"\nconsole         {stack.console_url}/\nowners' phones  {stack.whatsapp_url}/phone\nfiles           {out}"
@@ -88,13 +90,36 @@ def rendered(scenario: str, cache: Path) -> Footage:
     sources = sorted((ROOT / "simulation").rglob("*.py")) + sorted((ROOT / "simulation" / "scenarios").glob("*.yaml"))
     digest = hashlib.sha256(b"".join(path.read_bytes() for path in sources)).hexdigest()[:12]
     folder = cache / f"{scenario}-{digest}"
-    if not (folder / "done").exists():
-        footage.write(scenario, folder)
-        (folder / "done").touch()
-    return Footage(folder / "clip.mp4", folder / "site.yaml", footage.read_start(folder))
+    if not (folder / "truth.jsonl").exists():  # written last
+        render(load_scenario(scenario), scenario, seed=1, folder=folder)
+    header = json.loads((folder / "clip.json").read_text())
+    return Footage(folder / "clip.mp4", folder / "site.yaml", header["start"])
 
 
-def owners(vehicles: Sequence[footage.Truth]) -> Iterator[Mapping[str, str]]:
+@dataclass(frozen=True, slots=True)
+class Vehicle:
+    """What truth says of a vehicle on the road."""
+
+    plate: str
+    colour: str
+    violations: frozenset[str]
+
+    @property
+    def vehicle_class(self) -> str:
+        number = parse(self.plate)
+        return vehicle_class(number).value if number else "unknown"
+
+
+def read_truth(folder: Path) -> list[Vehicle]:
+    """The vehicles of rendered footage."""
+    lines = map(json.loads, (folder / "truth.jsonl").read_text().splitlines())
+    return [
+        Vehicle(line["plate"], line["plate_colour"], frozenset(each["kind"] for each in line["violations"]))
+        for line in lines
+    ]
+
+
+def owners(vehicles: Sequence[Vehicle]) -> Iterator[Mapping[str, str]]:
     """A registry of made-up owners for the vehicles of the road."""
     for index, vehicle in enumerate(vehicles):
         yield {
@@ -173,26 +198,25 @@ class Result:
     """What the demo shows at its end."""
 
     cases: list[dict[str, Any]]
-    vehicles: Sequence[footage.Truth]
     agent: dict[str, Any]
+    vehicles: Sequence[Vehicle]
+    messages: list[dict[str, Any]]
 
     @property
-    def wrong(self) -> list[dict[str, Any]]:
-        """Owners who got a message about something their vehicle did not do."""
+    def wrong(self) -> int:
+        """Messages about something that the vehicle did not do."""
         true = {(vehicle.plate, kind) for vehicle in self.vehicles for kind in vehicle.violations}
-        return [case for case in self.cases if case["accepted_at"] and (case["plate"], case["kind"]) not in true]
+        kinds = {case["reference"]: case["kind"] for case in self.cases}
+        told = [message["parameters"][:2] for message in self.messages]
+        return sum((normalise(plate), kinds[reference]) not in true for plate, reference in told)
 
     @property
     def good(self) -> bool:
-        return not self.wrong and bool(self.cases)
+        return self.wrong == 0 and bool(self.messages)
 
     def latencies_s(self) -> list[float]:
         """From the unit's report to the delivery on the owner's phone."""
-        return [
-            (datetime.fromisoformat(case["delivered_at"]) - datetime.fromisoformat(case["reported_at"])).total_seconds()
-            for case in self.cases
-            if case["delivered_at"]
-        ]
+        return [case["seconds_to_message"] for case in self.cases if case["seconds_to_message"] is not None]
 
     def table(self) -> str:
         """The summary."""
@@ -208,7 +232,7 @@ class Result:
             *((f"confirmed: {kind}", number) for kind, number in sorted(self.confirmed().items())),
             ("disputed by the owner", self.in_state("disputed")),
             ("waiting for a person", self.in_state("review")),
-            ("wrongly accused", len(self.wrong)),
+            ("wrongly accused", self.wrong),
             (
                 "seconds to message",
                 f"{median(latencies):.1f} (median), {max(latencies):.1f} (worst)" if latencies else "-",

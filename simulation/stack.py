@@ -206,9 +206,10 @@ class Stack:
             str(self._bin / "cakra-simulate"), "whatsapp",
             "--port", str(self.ports["whatsapp"]),
             "--webhook", f"{self.console_url}/webhook",
-            "--token", self._secret("whatsapp.token"),
-            "--app-secret", self._secret("whatsapp.secret"),
-            "--verify-token", self._secret("whatsapp.verify"),
+            # With `=`, because a secret may begin with a hyphen.
+            f"--token={self._secret('whatsapp.token')}",
+            f"--app-secret={self._secret('whatsapp.secret')}",
+            f"--verify-token={self._secret('whatsapp.verify')}",
         ]  # fmt: skip
 
     def _secret(self, name: str) -> str:
