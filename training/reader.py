@@ -2,7 +2,8 @@
 
 `python -m training.reader --config training/config/reader.yaml --out DIR [--resume] [--minutes M]`
 
-Shards (training.reader_render) may be added while it runs. Judged on plates of train/id_white that no training saw,
+A renderer (training.reader_render) runs beside it until the config's number of shards is there; the training takes up
+each as it comes. Judged on plates of train/id_white that no training saw,
 as they are and re-toned to black, and on a rendered shard of its own; never on the dev sets.
 """
 
@@ -10,8 +11,11 @@ from __future__ import annotations
 
 import argparse
 import json
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -144,7 +148,7 @@ class Exam:
                     counts[2] += 1
                     dates += tuple(o[i].argmax() for o in outputs[2:4]) == tuple(row[MAX_TEXT + 1 : MAX_TEXT + 3])
         shares = {"exact": (right, counts[0]), "colour": (colours, counts[1]), "expiry": (dates, counts[2])}
-        return {f"{self.name}_{k}": round(a / n, 4) for k, (a, n) in shares.items() if n}
+        return {f"{self.name}_{k}": round(float(a / n), 4) for k, (a, n) in shares.items() if n}
 
 
 def held_back_exam(data: Path, black: bool) -> Exam:
@@ -246,6 +250,20 @@ def draw_curves(record: list[dict], path: Path) -> None:
     plt.close(figure)
 
 
+@contextmanager
+def renderer(config: dict, shards: Path) -> Iterator[None]:
+    """Renders the shards that are missing, beside the training; returns when there is one to begin with."""
+    command = [sys.executable, "-m", "training.reader_render", "--data", config["data"], "--out", str(shards)]
+    process = subprocess.Popen([*command, "--shards", str(config["shard_count"])])
+    try:
+        while not list(shards.glob("*.pictures.npy")) and process.poll() is None:
+            time.sleep(1)
+        yield
+    finally:
+        process.terminate()
+        process.wait()
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--config", type=Path, default=Path("training/config/reader.yaml"))
@@ -263,13 +281,19 @@ def main() -> None:
     trainer = Trainer(config, args.out)
     if args.resume:
         trainer.resume(args.out / "checkpoint.pt")
-    sets = exams(data, shards)
+    with renderer(config, shards):
+        train(trainer, exams(data, shards), Shards(shards, config["seed"] + trainer.step), args.minutes)
+
+
+def train(trainer: Trainer, sets: list[Exam], shards: Shards, minutes: float | None) -> None:
+    """Steps until the config's number, or until the clock says so; an exam every `validate_every`."""
+    config = trainer.config
     began, first, loss = time.monotonic(), trainer.step, 4.0
     bar = tqdm(total=config["steps"], initial=trainer.step, mininterval=15, unit="batch")
-    for batch in Shards(shards, config["seed"] + trainer.step).batches(config["batch"]):
+    for batch in shards.batches(config["batch"]):
         passed = (trainer.step - first) / max(1, config["steps"] - first)
-        if args.minutes:
-            passed = (time.monotonic() - began) / 60 / args.minutes
+        if minutes:
+            passed = (time.monotonic() - began) / 60 / minutes
         if passed >= 1:
             break
         loss = 0.98 * loss + 0.02 * trainer.train_one(batch, passed)
