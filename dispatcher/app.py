@@ -1,0 +1,220 @@
+"""One dispatcher put together: intake, worker and web server in one process, each in its thread.
+
+This module alone knows the concrete classes. A thread that fails takes the process down with it, so that whoever
+started it (systemd, the demo) sees it and starts it again; nothing owed is lost, it is all in the database.
+"""
+
+from __future__ import annotations
+
+import logging
+import signal
+import socket
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from threading import Event, Thread
+from typing import Any
+
+import uvicorn
+from fastapi import FastAPI
+from sqlalchemy import select
+
+from dispatcher import cases
+from dispatcher.console.pages import Console
+from dispatcher.console.views import Views
+from dispatcher.errors import CakraError, StoreError
+from dispatcher.evidence import EvidenceFolder
+from dispatcher.hearing import Hearing
+from dispatcher.intake import Intake
+from dispatcher.keys import Sealer, read_key, read_secret
+from dispatcher.law import load_holidays, load_law
+from dispatcher.mqtt import MqttService
+from dispatcher.owners import SnapshotRegistry
+from dispatcher.schema import schema_version
+from dispatcher.settings import Settings
+from dispatcher.store import Store, counters
+from dispatcher.template import load_template
+from dispatcher.units import Unit, load_units
+from dispatcher.web import create_web
+from dispatcher.webhook import Webhook
+from dispatcher.whatsapp import WhatsAppClient
+from dispatcher.worker import Worker
+from dispatcher.writer import Writer
+
+log = logging.getLogger(__name__)
+
+
+def utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parts:
+    """What is read from files before anything starts; a fault in any of them is told in one line."""
+
+    settings: Settings
+    units: Mapping[str, Unit]
+    writer: Writer
+    sealer: Sealer
+    token: str
+    app_secret: str
+    verify_token: str
+    mqtt_password: str | None
+
+
+def load_parts(settings: Settings) -> Parts:
+    """Read and check every file the configuration names. Raises ConfigError."""
+    whatsapp, mqtt = settings.whatsapp, settings.mqtt
+    writer = Writer(
+        template=load_template(settings.templates, whatsapp.template, settings.official_domain),
+        law=load_law(settings.law),
+        holidays=load_holidays(settings.calendars),
+        zone=settings.zone,
+        mac_key=read_key(settings.mac_key_file, "mac_key_file"),
+        working_days=settings.deadline_days,
+    )
+    return Parts(
+        settings=settings,
+        units=load_units(settings.units),
+        writer=writer,
+        sealer=Sealer(read_key(settings.data_key_file, "data_key_file")),
+        token=read_secret(whatsapp.token_file, "whatsapp.token_file"),
+        app_secret=read_secret(whatsapp.app_secret_file, "whatsapp.app_secret_file"),
+        verify_token=read_secret(whatsapp.verify_token_file, "whatsapp.verify_token_file"),
+        mqtt_password=read_secret(mqtt.password_file, "mqtt.password_file") if mqtt.password_file else None,
+    )
+
+
+class Dispatcher:
+    """All parts of one dispatcher, wired."""
+
+    def __init__(
+        self, parts: Parts, store: Store, client: WhatsAppClient, clock: Callable[[], datetime] = utc_now
+    ) -> None:
+        settings = parts.settings
+        self.store = store
+        self.wake = Event()
+        self.stop = Event()
+        self._units = parts.units
+        folder = EvidenceFolder(settings.evidence)
+        registry = SnapshotRegistry(store, parts.sealer)
+        self.worker = Worker(
+            store,
+            folder,
+            Hearing(store, parts.writer.mac_key, settings.whatsapp.template),
+            registry,
+            parts.writer,
+            client,
+            most_tries=settings.whatsapp.attempts,
+            report_max_age=timedelta(days=settings.report_max_age_days),
+            snapshot_max_age=timedelta(days=settings.owners.max_age_days),
+            clock=clock,
+        )
+        self.intake = Intake(store, folder, parts.units)
+        self.mqtt = MqttService(settings.mqtt, self.intake, clock, self.wake.set, parts.mqtt_password)
+        views = Views(store=store, units=parts.units, registry=registry, writer=parts.writer)
+        webhook = Webhook(
+            store=store,
+            app_secret=parts.app_secret.encode(),
+            verify_token=parts.verify_token,
+            clock=clock,
+            kept=self.wake.set,
+        )
+        console = Console(
+            store=store, folder=folder, views=views, zone=settings.zone, clock=clock, decided=self.wake.set
+        )
+        self.web: FastAPI = create_web([webhook.router(), console.router()], self.health, settings.web.allowed_hosts)
+
+    def health(self) -> dict[str, Any]:
+        """How the dispatcher is, for monitoring; `ok` means that what comes in is stored."""
+        try:
+            with self.store.reading() as connection:
+                version = connection.scalar(select(schema_version.c.version))
+                states = {state: number for state, (number, _) in cases.tally(connection).items()}
+                refused = counters(connection)
+        except StoreError as error:
+            return {"status": "failing", "database": str(error)}
+        return {
+            "status": "ok",
+            "database": {"schema": version},
+            "mqtt": {"connected": self.mqtt.connected, "protocol": self.mqtt.protocol},
+            "units": len(self._units),
+            "cases": states,
+            "counters": refused,
+        }
+
+    def halt(self) -> None:
+        """Tell every thread to end after what it is doing."""
+        self.stop.set()
+        self.wake.set()
+
+
+def run(settings: Settings) -> int:
+    """Serve until SIGTERM or SIGINT; the exit code. Raises ConfigError or StoreError for a start that fails."""
+    parts = load_parts(settings)
+    with ExitStack() as stack:
+        listening = stack.enter_context(_listen(settings.web.host, settings.web.port))
+        store = Store.open(settings.database)
+        stack.callback(store.close)
+        client = WhatsAppClient(settings.whatsapp, parts.token)
+        stack.callback(client.close)
+        dispatcher = Dispatcher(parts, store, client)
+        if unclear := dispatcher.worker.recover():
+            log.warning(
+                "%d sends were cut off by the last stop; they are `unknown` until WhatsApp or you decide", unclear
+            )
+        return _serve(dispatcher, listening)
+
+
+def _serve(dispatcher: Dispatcher, listening: socket.socket) -> int:
+    config = uvicorn.Config(dispatcher.web, log_config=None, access_log=False, lifespan="off", server_header=False)
+    server = uvicorn.Server(config)
+    failed: list[str] = []
+
+    def thread(name: str, work: Callable[[], None]) -> Thread:
+        def watched() -> None:
+            try:
+                work()
+            except Exception:
+                log.exception("%s failed; the dispatcher ends", name)
+                failed.append(name)
+            finally:
+                dispatcher.halt()
+
+        return Thread(target=watched, name=name)
+
+    threads = [
+        thread("web", lambda: server.run(sockets=[listening])),
+        thread("worker", lambda: dispatcher.worker.run(dispatcher.stop, dispatcher.wake)),
+        thread("mqtt", lambda: dispatcher.mqtt.run(dispatcher.stop)),
+    ]
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: dispatcher.halt())
+    for one in threads:
+        one.start()
+    log.info("console on http://%s:%d/", *listening.getsockname()[:2])
+    dispatcher.stop.wait()
+    server.should_exit = True
+    for one in threads:
+        one.join()
+    return 1 if failed else 0
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    try:
+        return socket.create_server((host, port), backlog=128)
+    except OSError as error:
+        raise CakraError(f"web: {host}:{port}: {error.strerror}; free the port or set another in web.port") from None
+
+
+def data_folder(settings: Settings) -> Path:
+    """Where the evidence goes; made when it is not there. Raises StoreError."""
+    try:
+        settings.evidence.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StoreError(
+            f"{settings.evidence}: evidence: {error.strerror}; name a folder that can be written"
+        ) from None
+    return settings.evidence

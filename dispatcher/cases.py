@@ -1,0 +1,222 @@
+"""Cases in the database: opened, moved along the workflow with a line in the timeline, claimed and listed."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, Row, func, insert, select, update
+
+from dispatcher.reference import new_reference
+from dispatcher.schema import cases, evidence, timeline, unit_event
+from dispatcher.workflow import Event, State, advance
+from wire.messages import SignedReport, ViolationReport
+
+MACHINE = "machine"
+"""Who moved a case when no person did."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Case:
+    """One violation as the dispatcher follows it."""
+
+    case_id: int
+    unit_id: str
+    event_id: str
+    reference: str
+    state: State
+    kind: str
+    plate: str
+    occurred_at: datetime
+    reported_at: datetime
+    received_at: datetime
+    changed_at: datetime
+    next_at: datetime | None
+    reasons: tuple[str, ...]
+    """Why a person has to look, as codes."""
+    approved: bool
+    """A person has accepted it; what the machine doubted no longer holds it up."""
+    tries: int
+    """Attempts since it was queued or a person ordered it sent again."""
+    deadline: datetime | None
+    """End of the owner's time to answer."""
+    media_id: str | None
+    """The uploaded picture, for the next attempt."""
+    media_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """One line of a case's timeline."""
+
+    at: datetime
+    from_state: str
+    to_state: str
+    event: str
+    who: str
+    why: str
+
+
+def _case(row: Row[Any]) -> Case:
+    fields = dict(row._mapping)
+    fields["state"] = State(fields["state"])
+    fields["reasons"] = tuple(filter(None, fields["reasons"].split(",")))
+    return Case(**fields)
+
+
+def open_case(connection: Connection, report: ViolationReport, now: datetime) -> Case:
+    """A new case for a stored report."""
+    statement = insert(cases).values(
+        unit_id=report.unit_id,
+        event_id=str(report.event_id),
+        reference=new_reference(),
+        state=State.RECEIVED,
+        kind=report.kind,
+        plate=report.plate.text,
+        occurred_at=report.occurred_at,
+        reported_at=report.reported_at,
+        received_at=now,
+        changed_at=now,
+    )
+    case_id = connection.execute(statement).inserted_primary_key[0]  # type: ignore[index]
+    _remember(connection, case_id, now, "", State.RECEIVED, "reported", report.unit_id, "")
+    case = find(connection, case_id)
+    assert case is not None
+    return case
+
+
+def find(connection: Connection, case_id: int) -> Case | None:
+    row = connection.execute(select(cases).where(cases.c.case_id == case_id)).first()
+    return _case(row) if row else None
+
+
+def by_event(connection: Connection, unit_id: str, event_id: str) -> Case | None:
+    where = (cases.c.unit_id == unit_id) & (cases.c.event_id == event_id)
+    row = connection.execute(select(cases).where(where)).first()
+    return _case(row) if row else None
+
+
+def by_reference(connection: Connection, reference: str) -> Case | None:
+    row = connection.execute(select(cases).where(cases.c.reference == reference)).first()
+    return _case(row) if row else None
+
+
+def move(
+    connection: Connection,
+    case_id: int,
+    event: Event,
+    now: datetime,
+    *,
+    who: str = MACHINE,
+    why: str = "",
+    **changes: Any,
+) -> Case:
+    """Let an event happen to a case, with what else it changes in the row. Raises IllegalMove.
+
+    The row is locked (SQLite: the whole database is, by the writing transaction), so the state cannot change between
+    looking and moving. News that adds nothing leaves no line and changes nothing.
+    """
+    row = connection.execute(select(cases).where(cases.c.case_id == case_id).with_for_update()).one()
+    case = _case(row)
+    target = advance(case.state, event)
+    if target is case.state:
+        return case
+    values = {"state": target, "changed_at": now, "next_at": None, **changes}
+    connection.execute(update(cases).where(cases.c.case_id == case_id).values(**values))
+    _remember(connection, case_id, now, case.state, target, event, who, why)
+    return _case(connection.execute(select(cases).where(cases.c.case_id == case_id)).one())
+
+
+def put_off(connection: Connection, case: Case, until: datetime, *, tried: bool = False) -> None:
+    """Leave a case where it is and look at it again later; `tried` counts as one of its tries."""
+    values = {"next_at": until, "tries": case.tries + tried}
+    connection.execute(update(cases).where(cases.c.case_id == case.case_id).values(**values))
+
+
+def keep_media(connection: Connection, case_id: int, media_id: str, now: datetime) -> None:
+    """Remember the uploaded picture, so that another attempt need not upload it again."""
+    connection.execute(update(cases).where(cases.c.case_id == case_id).values(media_id=media_id, media_at=now))
+
+
+def _remember(
+    connection: Connection, case_id: int, at: datetime, source: str, target: str, event: str, who: str, why: str
+) -> None:
+    connection.execute(
+        insert(timeline).values(
+            case_id=case_id, at=at, from_state=source, to_state=target, event=event, who=who, why=why
+        )
+    )
+
+
+def next_due(connection: Connection, states: Collection[State], now: datetime) -> Case | None:
+    """The case that has waited longest among those the worker can move now, locked against other workers."""
+    due = cases.c.next_at.is_(None) | (cases.c.next_at <= now)
+    statement = select(cases).where(cases.c.state.in_(states), due)
+    statement = statement.order_by(cases.c.changed_at, cases.c.case_id).limit(1)
+    row = connection.execute(statement.with_for_update(skip_locked=True)).first()
+    return _case(row) if row else None
+
+
+def next_time(connection: Connection, states: Collection[State]) -> datetime | None:
+    """When the next of the waiting cases is due."""
+    moment: datetime | None = connection.scalar(select(func.min(cases.c.next_at)).where(cases.c.state.in_(states)))
+    return moment
+
+
+def past_deadline(connection: Connection, states: Collection[State], now: datetime, limit: int) -> tuple[Case, ...]:
+    """Cases whose owner's time to answer is over."""
+    statement = select(cases).where(cases.c.state.in_(states), cases.c.deadline < now).limit(limit)
+    return tuple(map(_case, connection.execute(statement)))
+
+
+def listed(connection: Connection, states: Sequence[State] = (), limit: int = 200, offset: int = 0) -> tuple[Case, ...]:
+    """Cases, the latest violation first; of some states, or of all."""
+    statement = select(cases).order_by(cases.c.occurred_at.desc(), cases.c.case_id.desc()).limit(limit).offset(offset)
+    if states:
+        statement = statement.where(cases.c.state.in_(states))
+    return tuple(map(_case, connection.execute(statement)))
+
+
+def tally(connection: Connection) -> Mapping[State, tuple[int, datetime]]:
+    """By state: how many cases, and since when the one that has been there longest is there."""
+    statement = select(cases.c.state, func.count(), func.min(cases.c.changed_at)).group_by(cases.c.state)
+    # min() of a typed column keeps the column's type, so the moments come back aware
+    return {State(state): (number, since) for state, number, since in connection.execute(statement)}
+
+
+def history(connection: Connection, case_id: int) -> tuple[Entry, ...]:
+    """A case's timeline, oldest first."""
+    columns = [column for column in timeline.c if column.name not in ("entry_id", "case_id")]
+    statement = select(*columns).where(timeline.c.case_id == case_id).order_by(timeline.c.entry_id)
+    return tuple(Entry(**row._mapping) for row in connection.execute(statement))
+
+
+def reached(connection: Connection, case_ids: Collection[int]) -> Mapping[int, Mapping[State, datetime]]:
+    """By case and state: when the case first came there."""
+    columns = timeline.c
+    statement = (
+        select(columns.case_id, columns.to_state, func.min(columns.at))
+        .where(columns.case_id.in_(case_ids))
+        .group_by(columns.case_id, columns.to_state)
+    )
+    times: dict[int, dict[State, datetime]] = {case_id: {} for case_id in case_ids}
+    for case_id, state, at in connection.execute(statement):
+        times[case_id][State(state)] = at
+    return times
+
+
+def report_of(connection: Connection, case: Case) -> ViolationReport:
+    """The signed report a case was opened for."""
+    where = (unit_event.c.unit_id == case.unit_id) & (unit_event.c.event_id == case.event_id)
+    body = connection.execute(select(unit_event.c.body).where(where)).scalar_one()
+    return SignedReport.model_validate_json(body).body
+
+
+def evidence_paths(connection: Connection, case: Case) -> Mapping[str, str]:
+    """By role: where in the evidence folder a case's pieces lie. Only pieces the signed report names."""
+    named = {piece.sha256 for piece in report_of(connection, case).evidence}
+    where = (evidence.c.unit_id == case.unit_id) & (evidence.c.event_id == case.event_id)
+    rows = connection.execute(select(evidence.c.role, evidence.c.sha256, evidence.c.path).where(where))
+    return {row.role: row.path for row in rows if row.sha256 in named}

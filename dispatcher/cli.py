@@ -1,0 +1,208 @@
+"""`cakra-dispatcher`: serve, import owners, look at cases, decide about them."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import timedelta
+from pathlib import Path
+
+from dispatcher import cases, decisions, sends
+from dispatcher.app import load_parts, run, utc_now
+from dispatcher.cases import Case
+from dispatcher.console.views import case_json
+from dispatcher.errors import CakraError, UsageError
+from dispatcher.keys import Sealer, read_key, write_new_key
+from dispatcher.notice import compose, preview
+from dispatcher.owners_import import BadRow, import_owners
+from dispatcher.plate import mask_plate
+from dispatcher.reference import new_reference
+from dispatcher.settings import Settings, load_settings
+from dispatcher.store import Store
+from dispatcher.workflow import IllegalMove, State
+
+_OPERATOR = "command line"
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; the exit code. Faults are one line on stderr: 2 usage, 78 configuration, 1 anything else."""
+    arguments = _parser().parse_args(argv)
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr)
+    logging.getLogger("httpx").setLevel(logging.WARNING)
+    try:
+        code: int = arguments.command(arguments)
+    except CakraError as error:
+        print(f"cakra-dispatcher: {error}", file=sys.stderr)
+        return error.exit_code
+    except BrokenPipeError:
+        return 0
+    return code
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="cakra-dispatcher", description=__doc__)
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    config = argparse.ArgumentParser(add_help=False)
+    config.add_argument("--config", type=Path, required=True, metavar="FILE", help="the dispatcher's configuration")
+
+    serve = commands.add_parser("run", parents=[config], help="serve until SIGTERM or Ctrl-C")
+    serve.set_defaults(command=lambda arguments: run(load_settings(arguments.config)))
+    check = commands.add_parser("check", parents=[config], help="read every file the configuration names")
+    check.set_defaults(command=_check)
+    keygen = commands.add_parser("keygen", help="write a new key (for mac_key_file, data_key_file)")
+    keygen.add_argument("file", type=Path)
+    keygen.set_defaults(command=_keygen)
+
+    owners = commands.add_parser("owners", help="the owner registry").add_subparsers(required=True, metavar="VERB")
+    importing = owners.add_parser("import", parents=[config], help="put a CSV snapshot into service")
+    importing.add_argument("file", type=Path)
+    importing.set_defaults(command=_import_owners)
+
+    notice = commands.add_parser("notice", help="the notice").add_subparsers(required=True, metavar="VERB")
+    previewing = notice.add_parser("preview", parents=[config], help="print the notice as an owner would read it")
+    previewing.add_argument("--kind", default="odd_even", help="kind of violation (default: odd_even)")
+    previewing.set_defaults(command=_preview)
+
+    listing = commands.add_parser("cases", help="the cases").add_subparsers(required=True, metavar="VERB")
+    listed = listing.add_parser("list", parents=[config], help="list cases, the latest violation first")
+    listed.add_argument("--state", choices=[*State], help="only cases in this state")
+    listed.add_argument("--limit", type=int, default=1000)
+    listed.add_argument("--json", action="store_true", help="one JSON array")
+    listed.set_defaults(command=_list_cases)
+    resend = listing.add_parser("resend", parents=[config], help="send the notice of an unknown or failed case again")
+    resend.add_argument("reference")
+    resend.add_argument("--yes", action="store_true", help="really send; without it only say what would happen")
+    resend.set_defaults(command=_resend)
+
+    sending = commands.add_parser("sending", help="pauses of sending").add_subparsers(required=True, metavar="VERB")
+    show = sending.add_parser("show", parents=[config], help="what is paused, since when and why")
+    show.set_defaults(command=_show_pauses)
+    resume = sending.add_parser("resume", parents=[config], help="send again after the cause is mended")
+    resume.add_argument("scope", help="as `sending show` prints it")
+    resume.set_defaults(command=_resume)
+    return parser
+
+
+@contextmanager
+def _store(arguments: argparse.Namespace) -> Iterator[tuple[Settings, Store]]:
+    settings = load_settings(arguments.config)
+    store = Store.open(settings.database)
+    try:
+        yield settings, store
+    finally:
+        store.close()
+
+
+def _check(arguments: argparse.Namespace) -> int:
+    parts = load_parts(load_settings(arguments.config))
+    print(f"{arguments.config}: good; {len(parts.units)} units, template {parts.writer.template.name}")
+    return 0
+
+
+def _keygen(arguments: argparse.Namespace) -> int:
+    write_new_key(arguments.file)
+    return 0
+
+
+def _import_owners(arguments: argparse.Namespace) -> int:
+    def bad(row: BadRow) -> None:
+        print(f"{arguments.file}: line {row.line}: {row.reason}; left out", file=sys.stderr)
+
+    def progress(rows: int) -> None:
+        print(f"\r{rows:,} rows", end="", file=sys.stderr, flush=True)
+
+    with _store(arguments) as (settings, store):
+        sealer = Sealer(read_key(settings.data_key_file, "data_key_file"))
+        done = import_owners(store, sealer, arguments.file, utc_now(), settings.zone, bad, progress)
+    print(file=sys.stderr)
+    print(f"{done.good_rows:,} registrations in service, {done.bad_rows:,} bad rows left out")
+    return 0
+
+
+def _preview(arguments: argparse.Namespace) -> int:
+    writer = load_parts(load_settings(arguments.config)).writer
+    now = utc_now()
+    offence = writer.law.offence(arguments.kind, now.astimezone(writer.zone).date())
+    if offence is None:
+        raise UsageError(f"--kind {arguments.kind}: no law in force describes it; known: {', '.join(writer.law.kinds)}")
+    sample = compose(
+        writer.template,
+        offence,
+        plate="B1234XYZ",
+        reference=new_reference(),
+        location="Jl. Jenderal Sudirman, arah utara",
+        occurred_at=now - timedelta(minutes=1),
+        deadline=writer.last_day(now),
+        zone=writer.zone,
+        key=writer.mac_key,
+    )
+    print(preview(writer.template, sample))
+    return 0
+
+
+def _list_cases(arguments: argparse.Namespace) -> int:
+    states = [State(arguments.state)] if arguments.state else []
+    with _store(arguments) as (settings, store), store.reading() as connection:
+        found = cases.listed(connection, states, arguments.limit)
+        times = cases.reached(connection, [case.case_id for case in found])
+    if arguments.json:
+        print(json.dumps([case_json(case, times[case.case_id]) for case in found], indent=1))
+        return 0
+    for case in found:
+        at = f"{case.occurred_at.astimezone(settings.zone):%Y-%m-%d %H:%M:%S}"
+        print(f"{case.reference}  {case.state:<17}  {case.kind:<10}  {mask_plate(case.plate):<12}  {at}")
+    return 0
+
+
+def _resend(arguments: argparse.Namespace) -> int:
+    """Two steps: what would happen, then `--yes`. A message that did arrive after all would reach the owner twice."""
+    with _store(arguments) as (_, store):
+        with store.reading() as connection:
+            case = cases.by_reference(connection, arguments.reference.upper())
+            attempts = sends.attempts_of(connection, case.case_id) if case else ()
+        if case is None:
+            raise UsageError(f"{arguments.reference}: no such case; `cakra-dispatcher cases list` shows them")
+        if "resend" not in decisions.possible(case):
+            raise UsageError(f"{case.reference}: is {case.state}; only unknown and dead cases are sent again")
+        if not arguments.yes:
+            _explain_resend(case, attempts)
+            return 0
+        try:
+            decisions.decide(store, case, "resend", _OPERATOR, "", utc_now())
+        except IllegalMove as refused:
+            raise UsageError(f"{case.reference}: {refused}; look at it again") from None
+    print(f"{case.reference}: queued to be sent again")
+    return 0
+
+
+def _explain_resend(case: Case, attempts: Sequence[sends.Attempt]) -> None:
+    print(f"{case.reference} is {case.state} since {case.changed_at:%Y-%m-%d %H:%M:%S} UTC. Attempts:")
+    for attempt in attempts:
+        code = f", code {attempt.code}" if attempt.code is not None else ""
+        print(f"  {attempt.started_at:%Y-%m-%d %H:%M:%S} UTC  {attempt.state}{code}")
+    if case.state is State.UNKNOWN:
+        print("The last message may have arrived; sent again, the owner may get it twice.")
+    print("Nothing was done. Add --yes to send it again.")
+
+
+def _show_pauses(arguments: argparse.Namespace) -> int:
+    with _store(arguments) as (_, store), store.reading() as connection:
+        for pause in sends.pauses(connection):
+            print(f"{pause.scope}  since {pause.since:%Y-%m-%d %H:%M:%S} UTC  WhatsApp code {pause.code}")
+    return 0
+
+
+def _resume(arguments: argparse.Namespace) -> int:
+    with _store(arguments) as (_, store), store.writing() as connection:
+        if not sends.resume(connection, arguments.scope):
+            raise UsageError(f"{arguments.scope}: is not paused; `cakra-dispatcher sending show` lists what is")
+    print(f"{arguments.scope}: sends again")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

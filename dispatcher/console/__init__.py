@@ -1,0 +1,1 @@
+"""The operators' pages: server-rendered, without script, with nothing from another host."""

@@ -1,0 +1,31 @@
+"""What a person may decide about a case, from the console or the command line."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from dispatcher import cases
+from dispatcher.cases import Case
+from dispatcher.store import Store
+from dispatcher.workflow import TABLE, Event
+
+DECISIONS = {
+    "approve": Event.APPROVED,
+    "withdraw": Event.WAS_WITHDRAWN,
+    "resend": Event.RESEND_ORDERED,
+}
+_CHANGES: Mapping[str, Mapping[str, Any]] = {"approve": {"approved": True, "reasons": ""}, "resend": {"tries": 0}}
+
+
+def possible(case: Case) -> tuple[str, ...]:
+    """What can be decided about a case as it stands."""
+    return tuple(name for name, event in DECISIONS.items() if event in TABLE[case.state])
+
+
+def decide(store: Store, case: Case, decision: str, who: str, why: str, now: datetime) -> Case:
+    """Carry a decision out. Raises IllegalMove when the case has moved on meanwhile."""
+    changes = _CHANGES.get(decision, {})
+    with store.writing() as connection:
+        return cases.move(connection, case.case_id, DECISIONS[decision], now, who=who, why=why, **changes)

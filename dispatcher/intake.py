@@ -1,0 +1,165 @@
+"""From a unit's message to a stored case and the word the unit waits for.
+
+A unit keeps what it said until it gets an `Ack`, so an ack is given only after the commit. The same report or picture
+may come any number of times; it is stored once. Nothing is believed because of the topic it came on alone: a report
+carries its unit's signature, and a picture is believed when a signed report names its hash.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import Connection, select, update
+
+from dispatcher import cases
+from dispatcher.errors import StoreError
+from dispatcher.evidence import EvidenceFolder
+from dispatcher.schema import evidence, quarantine, unit_event, unit_status
+from dispatcher.store import Store, count, insert_new
+from dispatcher.units import Unit, UnitState
+from dispatcher.workflow import Event, State
+from wire.canonical import sha256_hex
+from wire.codec import DecodeError, decode, decode_evidence
+from wire.messages import Ack, AckResult, EvidenceHeader, SignedReport, UnitStatus, ViolationReport
+from wire.topics import Up, UpTopic
+
+_NOBODY = UUID(int=0)
+"""Stands for the event of a message that cannot be read; its hash says which one it was."""
+
+
+class Refused(Exception):
+    """A message that is not stored; `str()` is the code that is counted and told to the unit."""
+
+
+class Intake:
+    """Takes the units' messages in."""
+
+    def __init__(self, store: Store, folder: EvidenceFolder, units: Mapping[str, Unit]) -> None:
+        self._store = store
+        self._folder = folder
+        self._units = units
+
+    def take(self, topic: UpTopic, payload: bytes, now: datetime) -> Ack | None:
+        """Store one message and say what became of it; None for a status, which nobody waits for."""
+        handlers = {Up.VIOLATION: self._report, Up.EVIDENCE: self._evidence, Up.STATUS: self._status}
+        try:
+            return handlers[topic.kind](topic.unit_id, payload, now)
+        except StoreError:
+            return _rejected(topic.kind, payload, "store", retryable=True)
+        except (Refused, DecodeError) as refusal:
+            # what pydantic found wrong is told to the unit whole and counted by its kind alone
+            self._count(f"refused.{topic.kind}.{str(refusal).partition(':')[0]}")
+            return None if topic.kind is Up.STATUS else _rejected(topic.kind, payload, str(refusal), retryable=False)
+
+    def _count(self, name: str) -> None:
+        try:
+            with self._store.writing() as connection:
+                count(connection, name)
+        except StoreError:
+            return  # a refusal that cannot be counted is still a refusal
+
+    def _known(self, topic_unit: str, said_unit: str) -> Unit:
+        unit = self._units.get(topic_unit)
+        if unit is None:
+            raise Refused("unknown_unit")
+        if said_unit != topic_unit:
+            raise Refused("foreign_unit")
+        if unit.state is UnitState.QUARANTINED:
+            raise Refused("unit_quarantined")
+        return unit
+
+    def _report(self, unit_id: str, payload: bytes, now: datetime) -> Ack:
+        signed = decode(SignedReport, payload)
+        unit = self._known(unit_id, signed.body.unit_id)
+        if signed.key_id != unit.key.key_id:
+            raise Refused("unknown_key")
+        if not unit.key.verifies(signed):
+            raise Refused("bad_signature")
+        digest = sha256_hex(payload)
+        with self._store.writing() as connection:
+            result = _store_report(connection, signed.body, payload, digest, now)
+        if result is AckResult.REJECTED:
+            self._count("refused.violation.other_content")
+        reason = "other_content" if result is AckResult.REJECTED else ""
+        return Ack(event_id=signed.body.event_id, sha256=digest, result=result, retryable=False, reason=reason)
+
+    def _evidence(self, unit_id: str, payload: bytes, now: datetime) -> Ack:
+        header, content = decode_evidence(payload)
+        self._known(unit_id, header.unit_id)
+        with self._store.reading() as connection:
+            _check_named(connection, header)
+        place = self._folder.save(header, content)
+        with self._store.writing() as connection:
+            is_new = insert_new(connection, evidence, _evidence_row(header, place, now))
+            _complete(connection, unit_id, str(header.event_id), now)
+        result = AckResult.STORED if is_new else AckResult.DUPLICATE
+        return Ack(event_id=header.event_id, sha256=header.sha256, result=result, retryable=False)
+
+    def _status(self, unit_id: str, payload: bytes, now: datetime) -> None:
+        status = decode(UnitStatus, payload)
+        self._known(unit_id, status.unit_id)
+        said = status.model_dump(include={"online", "at", "software", "backlog", "dead"}) | {"seen_at": now}
+        with self._store.writing() as connection:
+            if not insert_new(connection, unit_status, {"unit_id": unit_id, **said}):
+                connection.execute(update(unit_status).where(unit_status.c.unit_id == unit_id).values(**said))
+
+
+def _rejected(kind: Up, payload: bytes, reason: str, *, retryable: bool) -> Ack | None:
+    """The refusal of a message, naming it as its sender does; None when it cannot even be named."""
+    event_id, digest = _NOBODY, sha256_hex(payload)
+    try:
+        if kind is Up.VIOLATION:
+            event_id = decode(SignedReport, payload).body.event_id
+        elif kind is Up.EVIDENCE:
+            header, _ = decode_evidence(payload)
+            event_id, digest = header.event_id, header.sha256
+        else:
+            return None
+    except DecodeError:
+        pass  # the hash of the bytes is all there is to name it by
+    return Ack(event_id=event_id, sha256=digest, result=AckResult.REJECTED, retryable=retryable, reason=reason)
+
+
+def _store_report(
+    connection: Connection, report: ViolationReport, payload: bytes, digest: str, now: datetime
+) -> AckResult:
+    event_id = str(report.event_id)
+    key = {"unit_id": report.unit_id, "event_id": event_id}
+    row = {"sha256": digest, "body": payload, "received_at": now}
+    if insert_new(connection, unit_event, {**key, **row, "sequence": report.sequence}):
+        cases.open_case(connection, report, now)
+        _complete(connection, report.unit_id, event_id, now)
+        return AckResult.STORED
+    where = (unit_event.c.unit_id == report.unit_id) & (unit_event.c.event_id == event_id)
+    if connection.execute(select(unit_event.c.sha256).where(where)).scalar_one() == digest:
+        return AckResult.DUPLICATE
+    insert_new(connection, quarantine, {**key, **row})
+    return AckResult.REJECTED
+
+
+def _check_named(connection: Connection, header: EvidenceHeader) -> None:
+    """A piece for a report that is here must be one that the report names; one that comes before is kept for it."""
+    case = cases.by_event(connection, header.unit_id, str(header.event_id))
+    if case is None:
+        return
+    pieces = cases.report_of(connection, case).evidence
+    if not any((piece.role, piece.sha256) == (header.role, header.sha256) for piece in pieces):
+        raise Refused("not_named")
+
+
+def _evidence_row(header: EvidenceHeader, place: str, now: datetime) -> dict[str, object]:
+    row = header.model_dump(include={"unit_id", "sha256", "role", "media_type", "size_bytes"})
+    return row | {"event_id": str(header.event_id), "path": place, "received_at": now}
+
+
+def _complete(connection: Connection, unit_id: str, event_id: str, now: datetime) -> None:
+    """Move the case on when all pieces that its report names are here."""
+    case = cases.by_event(connection, unit_id, event_id)
+    if case is None or case.state is not State.RECEIVED:
+        return
+    where = (evidence.c.unit_id == unit_id) & (evidence.c.event_id == event_id)
+    here = set(connection.scalars(select(evidence.c.sha256).where(where)))
+    if {piece.sha256 for piece in cases.report_of(connection, case).evidence} <= here:
+        cases.move(connection, case.case_id, Event.EVIDENCE_ARRIVED, now)

@@ -1,0 +1,195 @@
+"""Who a vehicle is registered to, from a dated snapshot of the registry.
+
+The look-up is exact: the plate as read, without blanks, or nothing. Whether an owner may be messaged without a person
+is another question; `doubts` answers it by the rule of the domain (class, colour, status, date, mobile number).
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Protocol, TypeAlias
+
+import phonenumbers
+from sqlalchemy import insert, select
+
+from dispatcher.errors import ConfigError, StoreError
+from dispatcher.keys import Sealer
+from dispatcher.plate import normalise
+from dispatcher.schema import lookup, owner, owner_snapshot
+from dispatcher.store import Store
+from wire.messages import Plate
+
+log = logging.getLogger(__name__)
+
+
+class Status(StrEnum):
+    """What the registry says of a registration."""
+
+    ACTIVE = "active"
+    BLOCKED = "blocked"
+    SOLD = "sold"
+    TRANSFER = "transfer"
+    EXEMPT = "exempt"
+
+
+class Reason(StrEnum):
+    """Why a case needs a person because of its owner; printed in the console and counted."""
+
+    NOT_FOUND = "owner_not_found"
+    AMBIGUOUS = "owner_ambiguous"
+    SNAPSHOT_STALE = "snapshot_stale"
+    CLASS_DIFFERS = "class_differs"
+    COLOUR_DIFFERS = "colour_differs"
+    NOT_ACTIVE = "registration_blocked"
+    SOLD = "sold_or_in_transfer"
+    EXEMPT = "exempt"
+    OWNER_CHANGED = "registered_after_violation"
+    NO_MOBILE = "no_mobile_number"
+
+
+OVERRULABLE: frozenset[Reason] = frozenset({Reason.SNAPSHOT_STALE, Reason.CLASS_DIFFERS, Reason.COLOUR_DIFFERS})
+"""What a person who looked at the pictures may set aside; the rest needs the registry mended."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Owner:
+    """A registration and whom to write to."""
+
+    name: str
+    phone: str
+    """As the registry has it."""
+    vehicle_class: str
+    plate_colour: str
+    status: Status
+    electric: bool
+    valid_from: datetime | None
+    """Since when this owner is the owner."""
+
+    def __repr__(self) -> str:
+        return f"Owner({self.status}, {self.vehicle_class})"
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """One registration."""
+
+    owner: Owner
+    snapshot_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class NotFound:
+    """The registry knows no such plate."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ambiguous:
+    """More than one registration has this plate."""
+
+    matches: int
+
+
+@dataclass(frozen=True, slots=True)
+class Unavailable:
+    """The registry cannot be asked now."""
+
+    why: str
+
+
+Found: TypeAlias = Match | NotFound | Ambiguous | Unavailable
+
+
+class OwnerRegistry(Protocol):
+    """Where owners are looked up; every look-up leaves a trace."""
+
+    def lookup(self, plate: str, at: datetime, purpose: str, case_id: int) -> Found:
+        """The registration of exactly this plate."""
+        ...
+
+
+class SnapshotRegistry:
+    """The snapshot that `cakra-dispatcher owners import` put into the database."""
+
+    def __init__(self, store: Store, sealer: Sealer) -> None:
+        self._store = store
+        self._sealer = sealer
+
+    def lookup(self, plate: str, at: datetime, purpose: str, case_id: int) -> Found:
+        try:
+            snapshot_id, found = self._find(normalise(plate))
+            with self._store.writing() as connection:
+                trace = {"at": at, "case_id": case_id, "purpose": purpose, "snapshot_id": snapshot_id}
+                connection.execute(insert(lookup).values(outcome=type(found).__name__, **trace))
+        except (StoreError, ConfigError) as error:
+            log.error("owner registry: %s", error)
+            return Unavailable(type(error).__name__)
+        return found
+
+    def _find(self, plate: str) -> tuple[int | None, Found]:
+        with self._store.reading() as connection:
+            current = connection.execute(
+                select(owner_snapshot.c.snapshot_id, owner_snapshot.c.imported_at).where(
+                    owner_snapshot.c.state == "current"
+                )
+            ).first()
+            if current is None:
+                return None, Unavailable("no_snapshot")
+            where = (owner.c.snapshot_id == current.snapshot_id) & (owner.c.plate == plate)
+            rows = connection.execute(select(owner).where(where).limit(2)).all()
+        if len(rows) != 1:
+            return current.snapshot_id, Ambiguous(len(rows)) if rows else NotFound()
+        row = rows[0]
+        private = self._sealer.open(row.sealed, bound_to=plate)
+        return current.snapshot_id, Match(
+            Owner(
+                name=private["name"],
+                phone=private["phone"],
+                vehicle_class=row.vehicle_class,
+                plate_colour=row.plate_colour,
+                status=Status(row.status),
+                electric=row.electric,
+                valid_from=row.valid_from,
+            ),
+            current.imported_at,
+        )
+
+
+def mobile(phone: str) -> str | None:
+    """An Indonesian mobile number as E.164 (`+62...`) from the forms people write; None for anything else."""
+    try:
+        number = phonenumbers.parse(phone, "ID")
+    except phonenumbers.NumberParseException:
+        return None
+    if number.country_code != 62 or not phonenumbers.is_valid_number(number):
+        return None
+    if phonenumbers.number_type(number) is not phonenumbers.PhoneNumberType.MOBILE:
+        return None
+    e164: str = phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
+    return e164
+
+
+_BY_STATUS = {
+    Status.BLOCKED: Reason.NOT_ACTIVE,
+    Status.SOLD: Reason.SOLD,
+    Status.TRANSFER: Reason.SOLD,
+    Status.EXEMPT: Reason.EXEMPT,
+}
+
+
+def doubts(found: Found, seen: Plate, occurred_at: datetime, now: datetime, max_age: timedelta) -> tuple[Reason, ...]:
+    """Why this owner may not be messaged without a person; empty when they may. `found` is not Unavailable."""
+    if not isinstance(found, Match):
+        return (Reason.AMBIGUOUS if isinstance(found, Ambiguous) else Reason.NOT_FOUND,)
+    registered = found.owner
+    held = (
+        (Reason.SNAPSHOT_STALE, now - found.snapshot_at > max_age),
+        (Reason.CLASS_DIFFERS, registered.vehicle_class != seen.vehicle_class),
+        (Reason.COLOUR_DIFFERS, registered.plate_colour != seen.colour),
+        (_BY_STATUS.get(registered.status, Reason.NOT_ACTIVE), registered.status is not Status.ACTIVE),
+        (Reason.OWNER_CHANGED, registered.valid_from is not None and registered.valid_from > occurred_at),
+        (Reason.NO_MOBILE, mobile(registered.phone) is None),
+    )
+    return tuple(reason for reason, applies in held if applies)

@@ -1,0 +1,255 @@
+"""The database's tables, and the numbered steps that bring an older database up to them.
+
+SQLAlchemy Core, SQLite by default and PostgreSQL by URL: nothing here is one database's own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import (
+    Boolean,
+    Column,
+    Connection,
+    DateTime,
+    Dialect,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+    insert,
+    inspect,
+    select,
+    update,
+)
+from sqlalchemy.types import TypeDecorator
+
+from dispatcher.errors import StoreError
+
+
+class Moment(TypeDecorator[datetime]):
+    """An aware UTC moment, also in databases that do not know zones."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        return None if value is None else value.astimezone(UTC)
+
+    def process_result_value(self, value: Any | None, dialect: Dialect) -> datetime | None:
+        if value is None:
+            return None
+        moment: datetime = value
+        return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+
+
+metadata = MetaData()
+
+schema_version = Table("schema_version", metadata, Column("version", Integer, nullable=False))
+
+unit_event = Table(
+    "unit_event",
+    metadata,
+    Column("unit_id", String(63), primary_key=True),
+    Column("event_id", String(36), primary_key=True),
+    Column("sha256", String(64), nullable=False),
+    Column("sequence", Integer, nullable=False),
+    Column("body", LargeBinary, nullable=False),
+    Column("received_at", Moment, nullable=False),
+)
+"""Signed reports, exactly as they came."""
+
+quarantine = Table(
+    "quarantine",
+    metadata,
+    Column("quarantine_id", Integer, primary_key=True),
+    Column("unit_id", String(63), nullable=False),
+    Column("event_id", String(36), nullable=False),
+    Column("sha256", String(64), nullable=False),
+    Column("body", LargeBinary, nullable=False),
+    Column("received_at", Moment, nullable=False),
+    UniqueConstraint("unit_id", "event_id", "sha256"),
+)
+"""Signed reports whose event id is known with another content."""
+
+evidence = Table(
+    "evidence",
+    metadata,
+    Column("unit_id", String(63), primary_key=True),
+    Column("event_id", String(36), primary_key=True),
+    Column("sha256", String(64), primary_key=True),
+    Column("role", String(16), nullable=False),
+    Column("media_type", String(32), nullable=False),
+    Column("size_bytes", Integer, nullable=False),
+    Column("path", String(255), nullable=False),
+    Column("received_at", Moment, nullable=False),
+)
+"""Pieces of evidence; the bytes lie under `path` in the evidence folder."""
+
+cases = Table(
+    "cases",
+    metadata,
+    Column("case_id", Integer, primary_key=True),
+    Column("unit_id", String(63), nullable=False),
+    Column("event_id", String(36), nullable=False),
+    Column("reference", String(32), nullable=False, unique=True),
+    Column("state", String(24), nullable=False),
+    Column("kind", String(32), nullable=False),
+    Column("plate", String(10), nullable=False),
+    Column("occurred_at", Moment, nullable=False),
+    Column("reported_at", Moment, nullable=False),
+    Column("received_at", Moment, nullable=False),
+    Column("changed_at", Moment, nullable=False),
+    Column("next_at", Moment),
+    Column("reasons", Text, nullable=False, default=""),
+    Column("approved", Boolean, nullable=False, default=False),
+    Column("tries", Integer, nullable=False, default=0),
+    Column("deadline", Moment),
+    Column("media_id", String(255)),
+    Column("media_at", Moment),
+    UniqueConstraint("unit_id", "event_id"),
+    Index("cases_due", "state", "next_at"),
+    Index("cases_by_age", "state", "occurred_at"),
+)
+"""One row a violation: where it stands and when the worker looks at it next."""
+
+timeline = Table(
+    "timeline",
+    metadata,
+    Column("entry_id", Integer, primary_key=True),
+    Column("case_id", ForeignKey("cases.case_id"), nullable=False, index=True),
+    Column("at", Moment, nullable=False),
+    Column("from_state", String(24), nullable=False),
+    Column("to_state", String(24), nullable=False),
+    Column("event", String(24), nullable=False),
+    Column("who", String(64), nullable=False),
+    Column("why", Text, nullable=False),
+)
+"""Each move of each case."""
+
+attempt = Table(
+    "attempt",
+    metadata,
+    Column("attempt_id", String(40), primary_key=True),
+    Column("case_id", ForeignKey("cases.case_id"), nullable=False, index=True),
+    Column("state", String(16), nullable=False, index=True),
+    Column("started_at", Moment, nullable=False),
+    Column("ended_at", Moment),
+    Column("wamid", String(255), unique=True),
+    Column("code", Integer),
+)
+"""Each try to send, written down before the request leaves; its id travels as `biz_opaque_callback_data`."""
+
+webhook_inbox = Table(
+    "webhook_inbox",
+    metadata,
+    Column("call_id", Integer, primary_key=True),
+    Column("sha256", String(64), nullable=False, unique=True),
+    Column("body", LargeBinary, nullable=False),
+    Column("received_at", Moment, nullable=False),
+    Column("done_at", Moment, index=True),
+    Column("remark", Text, nullable=False, default=""),
+)
+"""WhatsApp's calls as they came; processed later, in order."""
+
+pause = Table(
+    "pause",
+    metadata,
+    Column("scope", String(80), primary_key=True),
+    Column("since", Moment, nullable=False),
+    Column("code", Integer, nullable=False),
+)
+"""What must not send until a person says so: `sender`, or `template:NAME`."""
+
+unit_status = Table(
+    "unit_status",
+    metadata,
+    Column("unit_id", String(63), primary_key=True),
+    Column("online", Boolean, nullable=False),
+    Column("at", Moment, nullable=False),
+    Column("seen_at", Moment, nullable=False),
+    Column("software", String(64), nullable=False),
+    Column("backlog", Integer, nullable=False),
+    Column("dead", Integer, nullable=False),
+)
+"""What each unit said of itself last."""
+
+counter = Table(
+    "counter",
+    metadata,
+    Column("name", String(80), primary_key=True),
+    Column("value", Integer, nullable=False),
+)
+"""What was refused, by reason."""
+
+owner_snapshot = Table(
+    "owner_snapshot",
+    metadata,
+    Column("snapshot_id", Integer, primary_key=True),
+    Column("state", String(16), nullable=False),
+    Column("imported_at", Moment, nullable=False),
+    Column("sha256", String(64), nullable=False),
+    Column("good_rows", Integer, nullable=False),
+    Column("bad_rows", Integer, nullable=False),
+)
+"""Imports of the registry: `loading`, `current` (one) or `old`."""
+
+owner = Table(
+    "owner",
+    metadata,
+    Column("owner_id", Integer, primary_key=True),
+    Column("snapshot_id", ForeignKey("owner_snapshot.snapshot_id"), nullable=False),
+    Column("plate", String(10), nullable=False),
+    Column("sealed", LargeBinary, nullable=False),
+    Column("vehicle_class", String(16), nullable=False),
+    Column("plate_colour", String(24), nullable=False),
+    Column("status", String(16), nullable=False),
+    Column("electric", Boolean, nullable=False),
+    Column("valid_from", Moment),
+    Index("owner_by_plate", "snapshot_id", "plate"),
+)
+"""Registrations; name, phone and NIK are sealed."""
+
+lookup = Table(
+    "lookup",
+    metadata,
+    Column("lookup_id", Integer, primary_key=True),
+    Column("at", Moment, nullable=False),
+    Column("case_id", Integer, nullable=False),
+    Column("purpose", String(32), nullable=False),
+    Column("outcome", String(16), nullable=False),
+    Column("snapshot_id", Integer),
+)
+"""Who asked the registry for what: one row a look-up."""
+
+
+def _first_tables(connection: Connection) -> None:
+    metadata.create_all(connection)
+
+
+STEPS: tuple[Callable[[Connection], None], ...] = (_first_tables,)
+"""Step n makes version n of version n - 1; a released step is never changed."""
+
+
+def migrate(connection: Connection) -> None:
+    """Bring the database to the newest version. Raises StoreError for one that a newer dispatcher has written."""
+    has_version = inspect(connection).has_table(schema_version.name)
+    version = connection.scalar(select(schema_version.c.version)) if has_version else None
+    current = version or 0
+    if current > len(STEPS):
+        raise StoreError(
+            f"database: schema version {current} is newer than this dispatcher's {len(STEPS)}; install the newer one"
+        )
+    for step in STEPS[current:]:
+        step(connection)
+    if version is None:
+        connection.execute(insert(schema_version).values(version=len(STEPS)))
+    else:
+        connection.execute(update(schema_version).values(version=len(STEPS)))

@@ -1,0 +1,180 @@
+"""The dispatcher's configuration file; `config/dispatcher.example.yaml` shows every field.
+
+Paths in the file are relative to the file's own folder. Secrets stand in files of their own and are read when they
+are needed; neither they nor what is sealed with them is ever logged.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal, TypeVar
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+import yaml
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+
+from dispatcher.errors import ConfigError
+
+HOME = Path(__file__).resolve().parent.parent
+"""The checkout: where `config/` lies."""
+
+_Model = TypeVar("_Model", bound=BaseModel)
+
+
+def _zone(name: str) -> str:
+    try:
+        ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError):
+        raise ValueError("no such time zone; write one like Asia/Jakarta") from None
+    return name
+
+
+class Section(BaseModel):
+    """A part of the file: closed and frozen."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class TlsSettings(Section):
+    """Mutual TLS to the broker."""
+
+    ca: Path
+    cert: Path
+    key: Path
+
+
+class MqttSettings(Section):
+    """The broker the units speak to."""
+
+    host: str = "127.0.0.1"
+    port: int = Field(default=1883, ge=1, le=65535)
+    protocol: Literal["auto", "5", "3.1.1"] = "auto"
+    """`auto` takes MQTT 5 and falls back to 3.1.1 for brokers that refuse it."""
+    client_id: str = "dispatcher"
+    """Names the session that the broker keeps while the dispatcher is away; never change it in service."""
+    username: str | None = None
+    password_file: Path | None = None
+    tls: TlsSettings | None = None
+    share: str | None = None
+    """Group of dispatchers that divide the load (MQTT 5 only)."""
+
+
+class WhatsAppSettings(Section):
+    """The business number of the WhatsApp Cloud API."""
+
+    base_url: Annotated[str, StringConstraints(pattern=r"^https?://[^\s/]+$")] = "https://graph.facebook.com"
+    version: Annotated[str, StringConstraints(pattern=r"^v[0-9]+\.[0-9]+$")] = "v25.0"
+    phone_number_id: Annotated[str, StringConstraints(pattern=r"^[0-9]+$")]
+    token_file: Path
+    app_secret_file: Path
+    verify_token_file: Path
+    template: str = "etle_konfirmasi_v1"
+    timeout_s: float = Field(default=20.0, gt=0, le=120)
+    """Longer than WhatsApp needs: a request given up too early ends as `unknown`, and that costs a person's time."""
+    attempts: int = Field(default=8, ge=1, le=50)
+    """Refused for now this often, a notice is dead: visible, and sent again by a person."""
+
+
+class WebSettings(Section):
+    """Console, webhook and health, in one server."""
+
+    host: str = "127.0.0.1"
+    port: int = Field(default=8080, ge=0, le=65535)
+    allowed_hosts: tuple[str, ...] = ("127.0.0.1", "localhost")
+    """Host names under which pages are served; a reverse proxy's public name for the webhook goes here."""
+
+
+class OwnerSettings(Section):
+    """The owner registry's snapshot, imported with `cakra-dispatcher owners import`."""
+
+    max_age_days: int = Field(default=30, ge=1)
+    """An older snapshot sends nothing by itself: phones and owners change."""
+
+
+class Settings(Section):
+    """All that a dispatcher needs to know."""
+
+    database: str = "sqlite:///dispatcher.db"
+    """SQLAlchemy URL; a SQLite file is relative to this file's folder."""
+    evidence: Path = Path("evidence")
+    """Folder of the pictures."""
+    units: Path
+    """The units' file: names, public keys, states."""
+    mqtt: MqttSettings = MqttSettings()
+    whatsapp: WhatsAppSettings
+    web: WebSettings = WebSettings()
+    owners: OwnerSettings = OwnerSettings()
+    official_domain: Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9.-]+\.[a-z]{2,}$")]
+    """The one domain a notice may name."""
+    mac_key_file: Path
+    """Key of the answer buttons; `cakra-dispatcher keygen` makes one."""
+    data_key_file: Path
+    """Key that seals owners' names, phones and NIK; keep it outside the database and its backups."""
+    deadline_days: int = Field(default=8, ge=1, le=60)
+    """Working days an owner has to answer."""
+    report_max_age_days: int = Field(default=3, ge=1)
+    """Older violations go to a person: a late notice is a weak one."""
+    timezone: Annotated[str, AfterValidator(_zone)] = "Asia/Jakarta"
+    law: Path = HOME / "config" / "law"
+    calendars: Path = HOME / "config" / "calendars"
+    templates: Path = HOME / "config" / "templates"
+
+    @property
+    def zone(self) -> ZoneInfo:
+        return ZoneInfo(self.timezone)
+
+
+def load_yaml(path: Path, model: type[_Model]) -> _Model:
+    """A YAML file as a model. Raises ConfigError, one line: file, field, what, mend."""
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"{path}: {error.strerror}; check the path") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f"line {mark.line + 1}: " if mark else ""
+        raise ConfigError(f"{path}: {where}not YAML; mend the file") from None
+    try:
+        return model.model_validate(content)
+    except ValidationError as error:
+        raise ConfigError(f"{path}: {first_fault(error)}") from None
+
+
+_MENDS = {"extra_forbidden": "unknown key; remove it or check its spelling", "missing": "is missing; add it"}
+
+
+def first_fault(error: ValidationError) -> str:
+    """`FIELD: what; mend` of the first thing wrong, without the value (it may be personal or secret)."""
+    first = error.errors(include_input=False, include_url=False)[0]
+    where = ".".join(str(part) for part in first["loc"]) or "file"
+    message = first["msg"].removeprefix("Value error, ")
+    return f"{where}: {_MENDS.get(first['type'], message + '; mend the value')}"
+
+
+def load_settings(path: Path) -> Settings:
+    """The configuration with its paths made absolute. Raises ConfigError."""
+    settings = load_yaml(path, Settings)
+    base = path.resolve().parent
+    paths = {name: base / value for name, value in settings if isinstance(value, Path)}
+    return settings.model_copy(
+        update={
+            **paths,
+            "database": _absolute(settings.database, base),
+            "mqtt": _rooted(settings.mqtt, base),
+            "whatsapp": _rooted(settings.whatsapp, base),
+        }
+    )
+
+
+def _rooted(section: MqttSettings | WhatsAppSettings, base: Path) -> Section:
+    update: dict[str, object] = {name: base / value for name, value in section if isinstance(value, Path)}
+    if isinstance(section, MqttSettings) and section.tls is not None:
+        update["tls"] = TlsSettings(ca=base / section.tls.ca, cert=base / section.tls.cert, key=base / section.tls.key)
+    return section.model_copy(update=update)
+
+
+def _absolute(url: str, base: Path) -> str:
+    scheme, separator, file = url.partition(":///")
+    if scheme.startswith("sqlite") and separator and file and not file.startswith("/") and file != ":memory:":
+        return f"{scheme}:///{base / file}"
+    return url

@@ -1,0 +1,57 @@
+"""The units the dispatcher listens to: their names, public keys and states, from the units' file."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+from dispatcher.errors import ConfigError
+from dispatcher.settings import Section, load_yaml
+from wire.messages import UnitId
+from wire.signing import VerifyKey
+
+
+class UnitState(StrEnum):
+    APPROVED = "approved"
+    QUARANTINED = "quarantined"
+    """Nothing it says is believed until a person has looked at it."""
+
+
+class UnitEntry(Section):
+    """One unit as it stands in the file."""
+
+    unit_id: UnitId
+    public_key: str
+    """Base64 of the 32-byte Ed25519 public key; `cakra-agent keygen` prints it."""
+    name: str
+    state: UnitState = UnitState.APPROVED
+
+
+class UnitsFile(Section):
+    units: tuple[UnitEntry, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Unit:
+    """A unit that may speak."""
+
+    unit_id: str
+    name: str
+    state: UnitState
+    key: VerifyKey
+
+
+def load_units(path: Path) -> Mapping[str, Unit]:
+    """The units by name. Raises ConfigError."""
+    units: dict[str, Unit] = {}
+    for index, entry in enumerate(load_yaml(path, UnitsFile).units):
+        if entry.unit_id in units:
+            raise ConfigError(f"{path}: units.{index}.unit_id: {entry.unit_id} is listed twice; remove one")
+        try:
+            key = VerifyKey.from_base64(entry.public_key)
+        except ValueError as error:
+            raise ConfigError(f"{path}: units.{index}.public_key: {error}; copy it from the unit") from None
+        units[entry.unit_id] = Unit(entry.unit_id, entry.name, entry.state, key)
+    return units

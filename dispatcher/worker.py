@@ -1,0 +1,293 @@
+"""Moves cases along: the second validation, the owner, the notice, the send.
+
+One step is one case moved by one event. The send is the exception in two ways: its attempt is committed before the
+request leaves, and its end is committed after the answer came. A crash between the two leaves a `started` attempt,
+which `recover` turns into `unknown` at the next start; it is never sent again without a person.
+"""
+
+from __future__ import annotations
+
+import logging
+import random
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from threading import Event as Flag
+from typing import Any
+
+from sqlalchemy import Connection
+
+from dispatcher import cases, sends, validation
+from dispatcher.answers import Accepted, Answer, Failure, Scope, Throttled, Unknown
+from dispatcher.cases import Case
+from dispatcher.errors import StoreError
+from dispatcher.evidence import EvidenceFolder
+from dispatcher.hearing import Hearing
+from dispatcher.notice import Notice, NoticeTooLong
+from dispatcher.owners import OVERRULABLE, Match, OwnerRegistry, Unavailable, doubts, mobile
+from dispatcher.pacing import event_after, is_own_fault, paused_scope, wait_after
+from dispatcher.sends import AttemptState
+from dispatcher.store import Store
+from dispatcher.whatsapp import TemplateMessage, Uploaded, WhatsAppClient
+from dispatcher.workflow import Event, IllegalMove, State
+from dispatcher.writer import Writer
+from wire.messages import EvidenceRole, ViolationReport
+
+log = logging.getLogger(__name__)
+
+_PREPARED = (State.EVIDENCE_COMPLETE, State.VALIDATED, State.OWNER_RESOLVED)
+_ANSWERABLE = (State.ACCEPTED, State.SENT, State.DELIVERED, State.READ, State.FALLBACK_POST)
+_MEDIA_LIFE = timedelta(days=25)
+"""WhatsApp keeps a picture for 30 days."""
+_REGISTRY_WAIT = timedelta(seconds=15)
+_LONGEST_SLEEP_S = 5.0
+"""Looks at the clock this often even when nothing wakes it: deadlines, cases put off, a database that came back."""
+_ODD_EVEN = "odd_even"
+
+
+class Worker:
+    """The one that moves cases."""
+
+    def __init__(
+        self,
+        store: Store,
+        folder: EvidenceFolder,
+        hearing: Hearing,
+        registry: OwnerRegistry,
+        writer: Writer,
+        client: WhatsAppClient,
+        *,
+        most_tries: int,
+        report_max_age: timedelta,
+        snapshot_max_age: timedelta,
+        clock: Callable[[], datetime],
+        chance: Callable[[], float] = random.random,
+    ) -> None:
+        self._store = store
+        self._folder = folder
+        self._hearing = hearing
+        self._registry = registry
+        self._writer = writer
+        self._client = client
+        self._most_tries = most_tries
+        self._report_max_age = report_max_age
+        self._snapshot_max_age = snapshot_max_age
+        self._clock = clock
+        self._chance = chance
+        self._sender_free_at: datetime | None = None
+
+    def recover(self) -> int:
+        """After a start: attempts whose end nobody saw are `unknown`; how many."""
+        now = self._clock()
+        with self._store.writing() as connection:
+            left = sends.open_attempts(connection)
+            for attempt in left:
+                sends.end_attempt(connection, attempt.attempt_id, AttemptState.UNKNOWN, now)
+                case = cases.find(connection, attempt.case_id)
+                if case is not None and case.state is State.SENDING:
+                    cases.move(connection, attempt.case_id, Event.UNCLEAR, now, why="stopped while sending")
+        return len(left)
+
+    def run(self, stop: Flag, wake: Flag) -> None:
+        """Step until told to stop; sleeps until woken, or until the next case is due."""
+        while not stop.is_set():
+            wake.clear()
+            try:
+                while not stop.is_set() and self.step():
+                    pass
+                sleep_s = self._sleep_s()
+            except StoreError as error:
+                log.error("worker: %s; trying again", error)
+                sleep_s = _LONGEST_SLEEP_S
+            wake.wait(sleep_s)
+
+    def step(self) -> bool:
+        """Do one thing that is due; whether there was one. Raises StoreError."""
+        now = self._clock()
+        if self._hearing.step(now):
+            return True
+        with self._store.reading() as connection:
+            case = cases.next_due(connection, self._states(now), now)
+            report = cases.report_of(connection, case) if case else None
+        if case is None or report is None:
+            return self._expire(now)
+        try:
+            self._advance(case, report, now)
+        except IllegalMove as refused:  # a person or WhatsApp moved it meanwhile: look again
+            log.info("case of event %s: %s", case.event_id, refused)
+        return True
+
+    def _states(self, now: datetime) -> tuple[State, ...]:
+        """Which cases can be moved now: queued ones only while sending is neither paused nor throttled."""
+        if self._sender_free_at and now < self._sender_free_at:
+            return _PREPARED
+        with self._store.reading() as connection:
+            paused = {pause.scope for pause in sends.pauses(connection)}
+        ours = {sends.SENDER, f"template:{self._writer.template.name}"}
+        return _PREPARED if paused & ours else (*_PREPARED, State.QUEUED)
+
+    def _sleep_s(self) -> float:
+        now = self._clock()
+        with self._store.reading() as connection:
+            times = [cases.next_time(connection, self._states(now)), self._sender_free_at]
+        waits = [(at - now).total_seconds() for at in times if at and at > now]
+        return min([*waits, _LONGEST_SLEEP_S])
+
+    def _advance(self, case: Case, report: ViolationReport, now: datetime) -> None:
+        steps = {
+            State.EVIDENCE_COMPLETE: self._validate,
+            State.VALIDATED: self._find_owner,
+            State.OWNER_RESOLVED: self._compose,
+            State.QUEUED: self._send,
+        }
+        steps[case.state](case, report, now)
+
+    def _move(self, case: Case, event: Event, now: datetime, **details: Any) -> Case:
+        with self._store.writing() as connection:
+            moved = cases.move(connection, case.case_id, event, now, **details)
+        log.info("case of event %s: %s -> %s", case.event_id, case.state, moved.state)
+        return moved
+
+    def _doubt(self, case: Case, reasons: tuple[str, ...], now: datetime) -> None:
+        listed = ",".join(reasons)
+        self._move(case, Event.DOUBTED, now, why=listed, reasons=listed)
+
+    def _validate(self, case: Case, report: ViolationReport, now: datetime) -> None:
+        has_law = self._writer.offence(report) is not None
+        reasons = validation.doubts(report, now, self._report_max_age, has_law)
+        if reasons:
+            self._doubt(case, reasons, now)
+        else:
+            self._move(case, Event.PASSED, now)
+
+    def _owner(self, case: Case, report: ViolationReport, purpose: str, now: datetime) -> Match | None:
+        """The owner to write to; None when the case was put off, withdrawn or sent to a person instead."""
+        found = self._registry.lookup(case.plate, now, purpose, case.case_id)
+        if isinstance(found, Unavailable):
+            with self._store.writing() as connection:
+                cases.put_off(connection, case, now + _REGISTRY_WAIT)
+            return None
+        if isinstance(found, Match) and found.owner.electric and case.kind == _ODD_EVEN:
+            self._move(case, Event.WAS_WITHDRAWN, now, why="electric vehicle: exempt from odd-even")
+            return None
+        reasons = doubts(found, report.plate, case.occurred_at, now, self._snapshot_max_age)
+        if case.approved:
+            reasons = tuple(reason for reason in reasons if reason not in OVERRULABLE)
+        if reasons:
+            self._doubt(case, reasons, now)
+            return None
+        assert isinstance(found, Match)
+        return found
+
+    def _find_owner(self, case: Case, report: ViolationReport, now: datetime) -> None:
+        if self._writer.offence(report) is None:  # a person cannot approve what no law describes
+            self._doubt(case, (validation.Doubt.NO_LAW,), now)
+        elif self._owner(case, report, "notice", now):
+            self._move(case, Event.OWNER_FOUND, now)
+
+    def _compose(self, case: Case, report: ViolationReport, now: datetime) -> None:
+        try:
+            self._writer.write(case, report, self._writer.last_day(now))
+        except NoticeTooLong:
+            self._doubt(case, ("notice_too_long",), now)
+        else:
+            self._move(case, Event.COMPOSED, now)
+
+    def _send(self, case: Case, report: ViolationReport, now: datetime) -> None:
+        if case.tries >= self._most_tries:
+            self._move(case, Event.REFUSED, now, why=f"tried {case.tries} times")
+            return
+        match = self._owner(case, report, "send", now)
+        phone = mobile(match.owner.phone) if match else None
+        media_id = self._media(case, now) if phone else None
+        if phone and media_id:
+            last_day = self._writer.last_day(now)
+            notice = self._writer.write(case, report, last_day)
+            attempt_id = self._attempt(case, self._writer.deadline(last_day), now)
+            answer = self._client.send(self._message(notice, phone, media_id, attempt_id))
+            self._settle(case, attempt_id, answer, self._clock())
+
+    def _media(self, case: Case, now: datetime) -> str | None:
+        """The uploaded picture's id; None when it could not be uploaded and the case was put off or given up."""
+        if case.media_id and case.media_at and now - case.media_at < _MEDIA_LIFE:
+            return case.media_id
+        with self._store.reading() as connection:
+            place = cases.evidence_paths(connection, case).get(EvidenceRole.CONTEXT, "")
+        picture = self._folder.find(place)
+        if picture is None:
+            self._doubt(case, (validation.Doubt.PICTURES_MISSING,), now)
+            return None
+        uploaded = self._client.upload(picture.read_bytes())
+        if isinstance(uploaded, Uploaded):
+            with self._store.writing() as connection:
+                cases.keep_media(connection, case.case_id, uploaded.media_id, now)
+            return uploaded.media_id
+        self._slow_down(uploaded, now)
+        if event_after(uploaded) is Event.DEFERRED:
+            with self._store.writing() as connection:
+                self._stop(connection, uploaded, now)
+                wait = wait_after(uploaded, case.tries + 1, self._chance())
+                cases.put_off(connection, case, now + wait, tried=is_own_fault(uploaded))
+        else:
+            self._move(case, Event.REFUSED, now, why=f"picture refused, code {uploaded.code}")
+        return None
+
+    def _attempt(self, case: Case, deadline: datetime, now: datetime) -> str:
+        """The attempt, on the disk before the request leaves."""
+        with self._store.writing() as connection:
+            attempt_id = sends.start_attempt(connection, case.case_id, now)
+            changes: dict[str, Any] = {"tries": case.tries + 1, "deadline": deadline}
+            cases.move(connection, case.case_id, Event.ATTEMPTED, now, why=attempt_id, **changes)
+        return attempt_id
+
+    def _message(self, notice: Notice, phone: str, media_id: str, attempt_id: str) -> TemplateMessage:
+        return TemplateMessage(
+            to=phone.removeprefix("+"),
+            callback=attempt_id,
+            template=self._writer.template.name,
+            language=self._writer.template.language,
+            media_id=media_id,
+            body=notice.parameters,
+            url_suffix=notice.url_suffix,
+            payloads=notice.payloads,
+        )
+
+    def _settle(self, case: Case, attempt_id: str, answer: Answer, now: datetime) -> None:
+        """Write down how a send ended."""
+        with self._store.writing() as connection:
+            if isinstance(answer, Accepted):
+                sends.end_attempt(connection, attempt_id, AttemptState.ACCEPTED, now, answer.wamid)
+                cases.move(connection, case.case_id, Event.WAS_ACCEPTED, now, who="whatsapp")
+            elif isinstance(answer, Unknown):
+                sends.end_attempt(connection, attempt_id, AttemptState.UNKNOWN, now)
+                cases.move(connection, case.case_id, Event.UNCLEAR, now, why=answer.why)
+            else:
+                self._settle_failure(connection, case, attempt_id, answer, now)
+        log.info("event %s: sent, %s", case.event_id, type(answer).__name__)
+
+    def _settle_failure(
+        self, connection: Connection, case: Case, attempt_id: str, failure: Failure, now: datetime
+    ) -> None:
+        sends.end_attempt(connection, attempt_id, AttemptState.FAILED, now, code=failure.code)
+        self._stop(connection, failure, now)
+        self._slow_down(failure, now)
+        next_at = now + wait_after(failure, case.tries + 1, self._chance())
+        why = f"{type(failure).__name__}, code {failure.code}"
+        changes: dict[str, Any] = {"next_at": next_at, "tries": case.tries + is_own_fault(failure)}
+        cases.move(connection, case.case_id, event_after(failure), now, who="whatsapp", why=why, **changes)
+
+    def _stop(self, connection: Connection, failure: Failure, now: datetime) -> None:
+        if scope := paused_scope(failure, self._writer.template.name):
+            sends.stop(connection, scope, failure.code, now)
+            log.error("sending is paused (%s): WhatsApp code %d; see the console", scope, failure.code)
+
+    def _slow_down(self, failure: Failure, now: datetime) -> None:
+        if isinstance(failure, Throttled) and failure.scope is Scope.SENDER:
+            self._sender_free_at = now + wait_after(failure, 1, self._chance())
+
+    def _expire(self, now: datetime) -> bool:
+        """End the wait for owners whose time is over; whether there were any."""
+        with self._store.writing() as connection:
+            late = cases.past_deadline(connection, _ANSWERABLE, now, limit=100)
+            for case in late:
+                cases.move(connection, case.case_id, Event.DEADLINE_PASSED, now)
+        return bool(late)
