@@ -8,13 +8,13 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from importlib.metadata import version
-from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
 from agent import bench as benchmark
+from agent import health
 from agent.capture import FrameSource, open_source
 from agent.config import HOME, ModelSettings, UnitConfig, load_key
 from agent.detect import PlateDetector
@@ -25,10 +25,12 @@ from agent.pipeline import Finding, Pipeline, is_reported
 from agent.plate import ANY_LATIN, INDONESIAN, Grammar
 from agent.replay import ReplayFolder, finding_text, progressing, summary, summary_text
 from agent.report import Reporter
+from agent.retention import Limits, disk_share, sweep
 from agent.rules import build_rules, load_calendar, load_law
 from agent.scene import Scene
 from agent.tflite import Network
 from agent.track import Tracker
+from agent.types import Frame
 from agent.uplink import Uplink
 from agent.validate import Thresholds
 from wire.canonical import canonical_json, sha256_hex
@@ -36,6 +38,8 @@ from wire.messages import Provenance
 from wire.signing import SigningKey
 
 log = logging.getLogger("cakra.agent")
+
+SWEEP_EVERY_S = 600.0
 
 GRAMMARS: dict[str, Grammar] = {"id": INDONESIAN, "none": ANY_LATIN}
 LAW = HOME / "config" / "law"
@@ -145,14 +149,26 @@ def run_agent(config: UnitConfig, stop: threading.Event) -> None:
     pipeline = _pipeline(scene, networks, config.law, config.calendars, config.thresholds)
     reporter = Reporter(config.unit_id, scene, _provenance(networks, config.digest), _evidence(config))
     source = open_source(config.source.path, config.source.start, config.source.folder_fps)
-    frames = takewhile(lambda _: not stop.is_set(), source.frames())
+    frames = _until(stop, source.frames())
     started = time.perf_counter()
     with _outbox(config) as outbox:
+        health.notify("READY=1")
         for followed in pipeline.run(frames):
             for finding in followed.findings:
                 if is_reported(finding.decision):
                     _owe(outbox, reporter, key, finding)
+            outbox.set_counters(pipeline.counters)
     print(summary_text(summary(pipeline, time.perf_counter() - started), json_lines=True), flush=True)
+
+
+def _until(stop: threading.Event, frames: Iterator[Frame]) -> Iterator[Frame]:
+    """The frames until told to stop; each one shows the watchdog that the camera lives."""
+    watchdog = health.Watchdog()
+    for frame in frames:
+        if stop.is_set():
+            return
+        watchdog()
+        yield frame
 
 
 def _owe(outbox: Outbox, reporter: Reporter, key: SigningKey, finding: Finding) -> None:
@@ -164,9 +180,34 @@ def _owe(outbox: Outbox, reporter: Reporter, key: SigningKey, finding: Finding) 
 
 
 def run_uplink(config: UnitConfig, stop: threading.Event) -> None:
-    """The uplink service: the outbox to the broker until `stop`."""
+    """The uplink service: the outbox to the broker, and old evidence off the disk, until `stop`."""
+    evidence = _evidence(config)
     with _outbox(config) as outbox:
-        Uplink(config.mqtt, config.unit_id, outbox, _evidence(config)).run(stop)
+        upkeep = _Upkeep(config, outbox, evidence)
+        uplink = Uplink(config.mqtt, config.unit_id, outbox, evidence, on_alive=upkeep)
+        health.notify("READY=1")
+        uplink.run(stop)
+
+
+class _Upkeep:
+    """What the uplink does beside sending: the watchdog, and now and then a sweep of the disk."""
+
+    def __init__(self, config: UnitConfig, outbox: Outbox, evidence: EvidenceStore) -> None:
+        self._config = config
+        self._outbox = outbox
+        self._evidence = evidence
+        self._watchdog = health.Watchdog()
+        self._next_sweep = 0.0
+
+    def __call__(self) -> None:
+        self._watchdog()
+        if time.monotonic() < self._next_sweep:
+            return
+        self._next_sweep = time.monotonic() + SWEEP_EVERY_S
+        limits = Limits(keep=timedelta(days=self._config.keep_days))
+        swept = sweep(self._outbox, self._evidence, datetime.now(UTC), limits, lambda: disk_share(self._config.data))
+        if swept.files:
+            log.info("swept %d acknowledged events, %d files", swept.events, swept.files)
 
 
 def outbox_state(config: UnitConfig, *, retry_dead: bool) -> dict[str, Any]:

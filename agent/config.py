@@ -64,6 +64,8 @@ class UnitConfig(Section):
     data: Path
     """Folder of the outbox and the evidence; it must survive a restart."""
     source: SourceSettings
+    keep_days: int = Field(default=7, ge=1)
+    """How long acknowledged violations stay on the unit."""
     models: ModelSettings = ModelSettings()
     thresholds: Thresholds = Thresholds()
     mqtt: UplinkSettings

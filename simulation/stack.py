@@ -149,9 +149,7 @@ class Stack:
         self._write_dispatcher()
         self._import_owners(owners)
         self.broker = self._service("broker", broker.command(self.ports["broker"], folder / "broker"), self._broker_up)
-        self.whatsapp = self._service(
-            "whatsapp", self._whatsapp_command(), lambda: _answers(f"{self.whatsapp_url}/health")
-        )
+        self.whatsapp = self._service("whatsapp", self._whatsapp_command(), _answers(self.whatsapp_url))
         self.dispatcher = self._service(
             "dispatcher", self._cakra("dispatcher", "run", "dispatcher.yaml"), _answers(self.console_url)
         )
