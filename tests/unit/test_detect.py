@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+import cv2
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from agent.detect import Candidates, Letterbox, decode, fit, suppress, to_detections
+from agent.detect import Candidates, Letterbox, PlateDetector, decode, fit, suppress, to_detections
+from agent.tflite import Network
+from agent.types import Box, Image, PlateColour
+from simulation.plates import PlateSpec, draw_plate
 
 Floats = NDArray[np.float32]
+MODEL = Path(__file__).parents[2] / "models" / "plate_detector.tflite"
 
 
 def candidates(*boxes: tuple[float, float, float, float, float]) -> Candidates:
@@ -103,3 +110,49 @@ def test_largest_and_surest_plate_comes_first_in_the_frames_pixels() -> None:
     assert len(plates) == 3
     assert plates[1].box.x2 == 1280, "a box is cut at the picture's edge"
     assert plates[1].corners[1].x == 1320, "its corners are not: the reader's homography needs them"
+
+
+@pytest.fixture(scope="module")
+def detector() -> PlateDetector:
+    """The shipped network."""
+    return PlateDetector(Network.load(MODEL))
+
+
+def street(places: tuple[tuple[int, int, int, PlateColour], ...]) -> Image:
+    """A grey road with dark cars, each with a drawn plate; a place is x, y, height of the plate and its colour."""
+    rng = np.random.default_rng(3)
+    picture = np.clip(rng.normal(120, 6, (720, 1280, 3)), 0, 255).astype(np.uint8)
+    for x, y, height, colour in places:
+        spec = PlateSpec("B 1234 XYZ", (5, 2028), colour, "old" if colour is PlateColour.BLACK else "new", "car")
+        plate = cv2.resize(draw_plate(spec, rng, 96), (height * 3, height), interpolation=cv2.INTER_AREA)
+        picture[y - 4 * height : y + 2 * height, x - height : x + 4 * height] = (60, 30, 30)
+        picture[y : y + height, x : x + 3 * height] = plate
+    return cv2.GaussianBlur(picture, (0, 0), 0.8)
+
+
+def test_shipped_network_finds_plates_of_all_sizes(detector: PlateDetector) -> None:
+    """A network exported wrongly would find nothing, or find it beside its place."""
+    places = (
+        (100, 300, 30, PlateColour.WHITE),
+        (500, 400, 60, PlateColour.BLACK),
+        (1000, 200, 40, PlateColour.YELLOW),
+        (900, 560, 24, PlateColour.RED),
+    )
+    found = detector.detect(street(places))
+    for x, y, height, colour in places:
+        truth = Box(x, y, x + 3 * height, y + height)
+        best = max(found, key=lambda plate, truth=truth: plate.box.iou(truth))
+        assert best.box.iou(truth) > 0.6, colour
+        wanted = np.array([(x, y), (truth.x2, y), (truth.x2, truth.y2), (x, truth.y2)])
+        assert np.linalg.norm(np.array(best.corners) - wanted, axis=1).max() < 0.35 * height, colour
+
+
+def test_shipped_network_is_quiet_on_an_empty_road(detector: PlateDetector) -> None:
+    """Every frame would open a track of nothing."""
+    assert detector.detect(street(())) == ()
+
+
+def test_threshold_of_the_config_wins(detector: PlateDetector) -> None:
+    """An operator who raises the threshold would change nothing."""
+    strict = PlateDetector(Network.load(MODEL), threshold=0.999)
+    assert strict.detect(street(((500, 400, 60, PlateColour.WHITE),))) == ()
