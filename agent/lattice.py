@@ -30,8 +30,8 @@ BEAM = 20
 TRIED = 8
 """So many characters are tried at a step, and none that is less probable than MIN_CHARACTER."""
 MIN_CHARACTER = 5e-4
-FORLORN = 1e-7
-"""A prefix with less than this share of the beam is given up."""
+FORLORN = 1e-5
+"""A text with less than this share of the beam is given up: it would not be among the answers"""
 OUTSIDE = 0.01
 """Prior odds that what the network sees is no text of the grammar at all. Where it is sure of such a text, nothing that
 the grammar can bend it into gets a high probability."""
