@@ -1,0 +1,154 @@
+"""One frame's way through the stages, with stages whose answers are known."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from agent.errors import ConfigError
+from agent.pipeline import Finding, Pipeline, crop_plate, is_reported
+from agent.replay import decision_line, finding_text, overlay, summary, summary_text
+from agent.report import event_id
+from agent.rules import build_rules, load_calendar, load_law
+from agent.scene import Scene
+from agent.track import Tracker
+from agent.types import Box, Candidate, Corners, Detection, Frame, Image, Outcome, PlateColour, PlateRead, Point
+from agent.validate import Thresholds
+
+CONFIG = Path(__file__).parents[2] / "config"
+START = datetime(2026, 11, 23, 0, 30, tzinfo=UTC)  # a Monday, 07:30 in Jakarta, an odd day
+LANE = [[100, 0], [300, 0], [300, 400], [100, 400]]
+SCENE = Scene.model_validate(
+    {
+        "id": "s1",
+        "name": "S1",
+        "location": "Jl. Contoh",
+        "picture": {"width": 400, "height": 400},
+        "rules": ["odd_even", "wrong_way"],
+        "lanes": [{"id": "L1", "polygon": LANE, "direction": [[200, 0], [200, 400]]}],
+        "ignore": [{"id": "caption", "polygon": [[0, 0], [90, 0], [90, 90], [0, 90]]}],
+        "calibration": {"marks": [{"picture": p, "road_m": [p[0] / 10, p[1] / 10]} for p in LANE]},
+    }
+)
+
+
+def plate_at(x: float, y: float) -> Detection:
+    box = Box(x - 40, y - 13, x + 40, y + 13)
+    corners: Corners = (Point(*box[:2]), Point(box.x2, box.y1), Point(*box[2:]), Point(box.x1, box.y2))
+    return Detection(box, corners, 0.9)
+
+
+class Road:
+    """A detector that sees one plate on its way, and a caption that looks like one."""
+
+    def __init__(self, ys: list[float]) -> None:
+        self._ys = iter(ys)
+
+    def detect(self, image: Image) -> tuple[Detection, ...]:
+        return (plate_at(200, next(self._ys)), plate_at(45, 45))
+
+
+class Says:
+    def __init__(self, *candidates: Candidate) -> None:
+        self._read = PlateRead(candidates, (0.99,) * 8, PlateColour.WHITE, 0.99, None, 0.99)
+
+    def read(self, image: Image, corners: Corners) -> PlateRead:
+        return self._read
+
+    def read_crop(self, crop: Image) -> PlateRead:
+        return self._read
+
+
+def frames(count: int, size: int = 400) -> list[Frame]:
+    return [
+        Frame(np.full((size, size, 3), n, np.uint8), n, START + timedelta(seconds=n / 25), n * 40_000_000)
+        for n in range(count)
+    ]
+
+
+def pipeline(ys: list[float], text: str) -> Pipeline:
+    return pipeline_with(ys, Candidate(text, 0.995))
+
+
+def pipeline_with(ys: list[float], *candidates: Candidate) -> Pipeline:
+    rules = build_rules(SCENE, load_law(CONFIG / "law"), load_calendar(CONFIG / "calendars"))
+    return Pipeline(Road(ys), Says(*candidates), Tracker(), SCENE, rules, Thresholds(), clock_synchronised=True)
+
+
+DOWN = [40.0 + 6 * n for n in range(50)]
+UP = DOWN[::-1]
+
+
+def findings(built: Pipeline, count: int = 50) -> list[Finding]:
+    return [finding for followed in built.run(iter(frames(count))) for finding in followed.findings]
+
+
+def test_an_even_plate_on_an_odd_day_is_accepted_once() -> None:
+    """The main job on the unit: one vehicle, one finding, judged by itself."""
+    (finding,) = findings(pipeline(DOWN, "B1234XYZ"))
+    assert (finding.violation.kind, finding.decision.outcome) == ("odd_even", Outcome.ACCEPTED)
+
+
+def test_a_plate_that_may_drive_is_followed_and_left_alone() -> None:
+    """Nobody is accused of obeying the law; the vehicle is still counted."""
+    built = pipeline(DOWN, "B1235XYZ")
+    assert findings(built) == []
+    assert built.counters["vehicles"] == 1
+
+
+def test_one_vehicle_can_break_two_laws() -> None:
+    """Each law broken is its own case."""
+    kinds = {finding.violation.kind for finding in findings(pipeline(UP, "B1234XYZ"))}
+    assert kinds == {"odd_even", "wrong_way"}
+
+
+def test_doubt_goes_to_a_person_with_its_reason() -> None:
+    """A plate read without certainty accuses nobody by itself, and why is counted."""
+    built = pipeline_with(UP, Candidate("B1235XYZ", 0.54), Candidate("B1235XYV", 0.45))
+    (finding,) = findings(built)
+    assert finding.decision.outcome is Outcome.REVIEW
+    assert built.counters["outcome.review"] == 1
+    assert built.counters[f"reason.{finding.decision.reasons[0]}"] == 1
+
+
+def test_masked_regions_are_not_looked_at() -> None:
+    """A burnt-in caption with something like a plate is not a vehicle."""
+    built = pipeline(DOWN, "B1235XYZ")
+    findings(built)
+    assert built.counters["plates"] == built.counters["frames"] == 50
+
+
+def test_the_evidence_shows_the_plate() -> None:
+    """The picture that goes to the owner is the one of the violation, the crop the plate in it."""
+    (finding,) = findings(pipeline(DOWN, "B1234XYZ"))
+    assert finding.context.image[0, 0, 0] == finding.context.index
+    assert crop_plate(finding).shape == (53, 107, 3)
+
+
+def test_decisions_are_the_same_each_time() -> None:
+    """A replay is a proof: the same input gives the same bytes and the same event id."""
+    first, second = (findings(pipeline(UP, "B1234XYZ")) for _ in range(2))
+    assert list(map(decision_line, first)) == list(map(decision_line, second))
+    assert event_id("u1", first[0].violation) == event_id("u1", second[0].violation)
+    assert event_id("u1", first[0].violation) != event_id("u2", first[0].violation)
+
+
+def test_frames_of_another_size_are_refused() -> None:
+    """A site drawn on another camera's frame would accuse people in the wrong lane."""
+    with pytest.raises(ConfigError, match="is 400x400, but the frames are 300x300"):
+        pipeline(DOWN, "B1234XYZ").step(frames(1, size=300)[0])
+
+
+def test_what_a_person_reads_of_a_replay() -> None:
+    """Findings are lines that can be read, the summary counts every outcome, the overlay shows plate and path."""
+    built = pipeline(DOWN, "B1234XYZ")
+    (finding,) = findings(built)
+    assert "B 1234 XYZ" in finding_text(finding, json_lines=False)
+    assert is_reported(finding.decision)
+    counts = summary(built, seconds=2.0)
+    assert (counts["frames"], counts["frames_per_s"], counts["accepted"], counts["rejected"]) == (50, 25.0, 1, 0)
+    assert "accepted" in summary_text(counts, json_lines=False)
+    assert np.ptp(overlay(finding)) > 100
