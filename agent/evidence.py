@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Literal
 
 import cv2
+import numpy as np
 
 from agent.errors import StoreError
 from agent.types import Image
@@ -78,7 +79,7 @@ def jpeg(image: Image, limit_bytes: int = MAX_EVIDENCE_BYTES) -> bytes:
             content = cv2.imencode(".jpg", image, (cv2.IMWRITE_JPEG_QUALITY, quality))[1].tobytes()
             if len(content) <= limit_bytes:
                 return content
-        image = cv2.resize(image, None, fx=_SHRINK, fy=_SHRINK, interpolation=cv2.INTER_AREA)
+        image = cv2.resize(image, None, fx=_SHRINK, fy=_SHRINK, interpolation=cv2.INTER_AREA).astype(np.uint8)
 
 
 def _write_durably(path: Path, content: bytes) -> None:

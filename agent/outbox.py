@@ -68,7 +68,9 @@ select * from item where state in ('pending', 'sent') and (role is null or exist
 """
 _OWED_EVENTS = """
 select count(distinct event_id) from item where state in ('pending', 'sent') and not exists (
-    select 1 from item as report where report.event_id = item.event_id and report.role is null and report.state = 'dead')
+    select 1 from item as report
+    where report.event_id = item.event_id and report.role is null and report.state = 'dead'
+)
 """
 _DEAD = """
 select item.event_id, event.sequence, coalesce(item.role, 'report') as what, item.sha256, item.size_bytes,
@@ -161,7 +163,7 @@ class Outbox:
         return payload
 
     def release(self) -> None:
-        """A connection begins: what was sent before it has no answer coming, and monotonic times may be of another boot."""
+        """A connection begins: what was sent has no answer coming, and monotonic times may be of another boot."""
         with self._transaction():
             self._db.execute("update item set state = 'pending', due_s = 0 where state in ('pending', 'sent')")
 
@@ -219,9 +221,7 @@ class Outbox:
         with self._transaction():
             version = int(self._one("pragma user_version"))
             if version > len(MIGRATIONS):
-                raise StoreError(
-                    f"{self._path}: schema {version} is newer than this software's {len(MIGRATIONS)}; update the software"
-                )
+                raise StoreError(f"{self._path}: schema {version} is newer than this software; update the software")
             for migrate in MIGRATIONS[version:]:
                 migrate(self._db)
             self._db.execute(f"pragma user_version = {len(MIGRATIONS)}")
