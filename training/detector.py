@@ -22,11 +22,10 @@ import yaml
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from training.detector_footage import load_footage
 from training.detector_loss import assign, losses
 from training.detector_measure import float_detector, measure
 from training.detector_net import STRIDES, PlateNet
-from training.detector_photos import load_photos
+from training.detector_photos import load_footage, load_photos
 from training.scenes import Composer, Scene
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import cv2
@@ -74,15 +74,34 @@ def _is_latin(path: Path) -> bool:
 
 
 def _lamp(rng: Rng) -> Picture:
-    """Head or tail lamp: a bright blob in a dark or red housing."""
+    """Head or tail lamp, indicator, reflector: a bright blob in a dark, red or orange housing."""
     height, width = int(rng.integers(16, 48)), int(rng.integers(32, 120))
-    tone = np.array((20, 20, 120)) if rng.random() < 0.5 else np.full(3, rng.uniform(30, 160))
-    picture = np.full((height, width, 3), tone, np.uint8)
+    tones = ((20, 20, 120), (30, 30, 220), (20, 120, 240), (60, 60, 60), (140, 140, 140))
+    tone = np.array(tones[int(rng.integers(len(tones)))]) * rng.uniform(0.6, 1.1)
+    picture = np.full((height, width, 3), tone.clip(0, 255), np.uint8)
+    if rng.random() < 0.35:  # a reflector is flat, with the pattern of its prisms
+        return np.clip(picture + rng.normal(0, 14, (height, width, 1)), 0, 255).astype(np.uint8)
     axes = (int(width * rng.uniform(0.15, 0.5)), int(height * rng.uniform(0.2, 0.5)))
     centre = (int(width * rng.uniform(0.3, 0.7)), height // 2)
     glow = (rng.uniform(170, 255), rng.uniform(170, 255), rng.uniform(200, 255))
     cv2.ellipse(picture, centre, axes, 0, 0, 360, glow, -1, cv2.LINE_AA)
     return np.asarray(cv2.GaussianBlur(picture, (0, 0), rng.uniform(0.8, 5)), np.uint8)
+
+
+def write_caption(image: Picture, rng: Rng, taken: Sequence[tuple[np.ndarray, np.ndarray]]) -> None:
+    """What a recorder burns into the picture: a number or a time in thin letters, beside the boxes in `taken`."""
+    text = _words(rng) if rng.random() < 0.5 else f"{rng.integers(10, 100)}A-{rng.integers(10000, 100000)}"
+    face, scale, thick = int(rng.integers(0, 5)), rng.uniform(0.35, 1.1), int(rng.integers(1, 3))
+    (width, height), below = cv2.getTextSize(text, face, scale, thick)
+    x = int(rng.uniform(-0.1, 0.9) * image.shape[1])
+    y = int(rng.uniform(0.05, 1.0) * image.shape[0])
+    for low, high in taken:
+        if x < high[0] and x + width > low[0] and y - height < high[1] and y + below > low[1]:
+            return
+    tone = rng.uniform(0, 255, 3) if rng.random() < 0.5 else np.full(3, 255.0 * rng.integers(0, 2))
+    if rng.random() < 0.4:
+        cv2.putText(image, text, (x, y), face, scale, (255 - tone).tolist(), thick + 2, cv2.LINE_AA)
+    cv2.putText(image, text, (x, y), face, scale, tone.tolist(), thick, cv2.LINE_AA)
 
 
 def _blank(rng: Rng) -> Picture:

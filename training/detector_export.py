@@ -20,10 +20,9 @@ from torch import Tensor, nn
 
 from agent.detect import PlateDetector, fit
 from agent.tflite import Network
-from training.detector_footage import load_footage
 from training.detector_measure import INPUT, Measures, float_detector, measure
 from training.detector_net import STRIDES, PlateNet
-from training.detector_photos import Photo, load_photos
+from training.detector_photos import Photo, load_footage, load_photos
 from training.quantise import quantise
 from training.scenes import Composer
 

@@ -18,7 +18,6 @@ from tqdm import tqdm
 from simulation.footage import film
 from simulation.footage_scenario import LanePlan, Pole, RandomTraffic, Scenario
 from simulation.footage_traffic import trips
-from training.detector_photos import Photo, Plate
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 SECONDS = 12
@@ -57,22 +56,6 @@ def render(folder: Path, roads: int, seed: int) -> None:
             cv2.imwrite(str(folder / name), image)
             truth[name] = [[float(v) for corner in plate.corners for v in corner] for plate in plates]
     (folder / "truth.json").write_text(json.dumps(truth), encoding="utf-8")
-
-
-def load_footage(folder: Path) -> list[Photo]:
-    """Frames and plates of a folder; plates narrower than 12 px are ignored.
-
-    `truth.json` is {file: [[x1, y1, .. x4, y4], ...]}, corners in pixels, TL TR BR BL.
-    """
-    truth = json.loads((folder / "truth.json").read_text(encoding="utf-8"))
-    photos = []
-    for file, plates in sorted(truth.items()):
-        image = cv2.imread(str(folder / file))
-        assert image is not None, file
-        quads = [np.array(plate, np.float32).reshape(4, 2) for plate in plates]
-        known = tuple(Plate(quad, "exact" if np.ptp(quad[:, 0]) >= 12 else "ignore") for quad in quads)
-        photos.append(Photo(np.asarray(image, np.uint8), known, file))
-    return photos
 
 
 def main() -> None:

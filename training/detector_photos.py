@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import csv
 import hashlib
+import json
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -73,6 +74,22 @@ def load_set(folder: Path) -> list[Photo]:
     for row in _rows(folder):
         rows.setdefault(row["file"], []).append(row)
     return [_photo(folder / "images" / file, rows[file]) for file in sorted(rows)]
+
+
+def load_footage(folder: Path) -> list[Photo]:
+    """Frames that `training.detector_footage` rendered; plates narrower than 12 px are ignored.
+
+    `truth.json` is {file: [[x1, y1, .. x4, y4], ...]}, corners in pixels, TL TR BR BL.
+    """
+    truth = json.loads((folder / "truth.json").read_text(encoding="utf-8"))
+    photos = []
+    for file, plates in sorted(truth.items()):
+        image = cv2.imread(str(folder / file))
+        assert image is not None, file
+        quads = [np.array(plate, np.float32).reshape(4, 2) for plate in plates]
+        known = tuple(Plate(quad, "exact" if np.ptp(quad[:, 0]) >= 12 else "ignore") for quad in quads)
+        photos.append(Photo(np.asarray(image, np.uint8), known, file))
+    return photos
 
 
 def _rows(folder: Path) -> list[dict[str, str]]:
