@@ -112,13 +112,14 @@ def _provenance(networks: Networks, config: str) -> Provenance:
 
 def replay(settings: ReplaySettings, *, json_lines: bool) -> int:
     """Run a replay, printing findings as they come and a summary at the end; returns the exit code."""
+    frames = settings.source().frames()
     scene = Scene.load(settings.site)
     networks = load_networks(settings.models)
     pipeline = _pipeline(scene, networks, settings.law, settings.calendars, Thresholds())
     started = time.perf_counter()
     with ExitStack() as stack:
         folder = stack.enter_context(_replay_folder(settings.out, scene, networks)) if settings.out else None
-        for followed in pipeline.run(progressing(settings.source().frames())):
+        for followed in pipeline.run(progressing(frames)):
             for finding in followed.findings:
                 print(finding_text(finding, json_lines=json_lines), flush=True)
             if folder:
@@ -143,12 +144,12 @@ def bench(settings: ReplaySettings) -> benchmark.Figures:
 
 def run_agent(config: UnitConfig, stop: threading.Event) -> None:
     """The agent service: the source through the pipeline, findings into the outbox, until its end or `stop`."""
+    source = open_source(config.source.path, config.source.start, config.source.folder_fps)
     key = load_key(config.key)
     scene = Scene.load(config.site)
     networks = load_networks(config.models)
     pipeline = _pipeline(scene, networks, config.law, config.calendars, config.thresholds)
     reporter = Reporter(config.unit_id, scene, _provenance(networks, config.digest), _evidence(config))
-    source = open_source(config.source.path, config.source.start, config.source.folder_fps)
     frames = _until(stop, source.frames())
     started = time.perf_counter()
     with _outbox(config) as outbox:

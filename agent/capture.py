@@ -40,8 +40,6 @@ class VideoFile:
     """Moment of the first frame, aware."""
 
     def frames(self) -> Iterator[Frame]:
-        if not self.path.is_file():
-            raise UsageError(f"{self.path}: no such video; give the path of a recorded clip")
         capture = cv2.VideoCapture(str(self.path))
         try:
             fps = capture.get(cv2.CAP_PROP_FPS)
@@ -74,7 +72,9 @@ class ImageFolder:
 
 
 def open_source(path: Path, start: datetime, fps: float = 10.0) -> FrameSource:
-    """The source for a path: a folder of pictures (`fps` to the second) or a video file."""
+    """The source for a path: a folder of pictures (`fps` to the second) or a video file. Raises UsageError."""
+    if not path.exists():
+        raise UsageError(f"{path}: no such video; give the path of a recorded clip or a folder of pictures")
     return ImageFolder(path, start, fps) if path.is_dir() else VideoFile(path, start)
 
 

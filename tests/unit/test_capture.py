@@ -45,13 +45,13 @@ def test_a_folder_is_taken_in_the_order_of_names(tmp_path: Path) -> None:
 def test_open_source_takes_folders_and_files(tmp_path: Path) -> None:
     """A maintainer names a path and need not say what it is."""
     assert isinstance(open_source(tmp_path, START), ImageFolder)
-    assert isinstance(open_source(tmp_path / "clip.mp4", START), VideoFile)
+    assert isinstance(open_source(write_clip(tmp_path / "clip.mp4", 1), START), VideoFile)
 
 
 def test_a_missing_video_is_a_usage_error(tmp_path: Path) -> None:
     """A mistyped path is told as such, with the path."""
     with pytest.raises(UsageError, match=r"clip\.mp4: no such video"):
-        next(VideoFile(tmp_path / "clip.mp4", START).frames())
+        open_source(tmp_path / "clip.mp4", START)
 
 
 @pytest.mark.parametrize("content", [b"", b"no video at all", b"\0\0\0\x18ftypmp42" + bytes(64)])
