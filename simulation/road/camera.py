@@ -3,11 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
+
+
+@cache
+def _axes(pitch_deg: float, yaw_deg: float) -> Floats:
+    pitch, yaw = np.radians(pitch_deg), np.radians(yaw_deg)
+    forward = np.array([np.sin(yaw) * np.cos(pitch), np.cos(yaw) * np.cos(pitch), -np.sin(pitch)])
+    right = np.array([np.cos(yaw), -np.sin(yaw), 0.0])
+    return np.array([right, np.cross(forward, right), forward])
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,10 +37,7 @@ class Camera:
     @property
     def axes(self) -> Floats:
         """Rows: the picture's right, its down, and where the camera looks, in road coordinates."""
-        pitch, yaw = np.radians(self.pitch_deg), np.radians(self.yaw_deg)
-        forward = np.array([np.sin(yaw) * np.cos(pitch), np.cos(yaw) * np.cos(pitch), -np.sin(pitch)])
-        right = np.array([np.cos(yaw), -np.sin(yaw), 0.0])
-        return np.array([right, np.cross(forward, right), forward])
+        return _axes(self.pitch_deg, self.yaw_deg)
 
     @property
     def place(self) -> Floats:

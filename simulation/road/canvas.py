@@ -90,21 +90,22 @@ class Seen:
 
 def seen_parts(camera: Camera, pose: Pose, parts: Sequence[Part]) -> list[Seen]:
     """The parts that face the camera, in the order given."""
-    found = []
-    for part in parts:
-        placed = pose.place(points_of(part))
-        if camera.view(placed)[:, 2].min() < _NEAREST_M:
-            continue
-        pixels = camera.project(placed)
-        if part.both_sides or _clockwise(pixels):
-            found.append(Seen(part, pixels))
+    corners = [points_of(part) for part in parts]
+    view = camera.view(pose.place(np.concatenate(corners)))
+    depth = np.maximum(view[:, 2:], _NEAREST_M / 2)
+    pixels = view[:, :2] / depth * camera.focal_px + camera.centre
+    found, end = [], 0
+    for part, its in zip(parts, corners, strict=True):
+        start, end = end, end + len(its)
+        if view[start:end, 2].min() >= _NEAREST_M and (part.both_sides or _clockwise(pixels[start:end])):
+            found.append(Seen(part, pixels[start:end]))
     return found
 
 
 def _clockwise(pixels: Floats) -> bool:
     """Whether the corners run as a face turned to the camera shows them (y grows downwards)."""
-    x, y = pixels[:, 0], pixels[:, 1]
-    return bool(x @ np.roll(y, -1) - y @ np.roll(x, -1) > 0)
+    x, y = pixels.T
+    return bool(x[:-1] @ y[1:] - x[1:] @ y[:-1] + x[-1] * y[0] - x[0] * y[-1] > 0)
 
 
 def window_of(pixels: Floats, width: int, height: int, pad: int = 4) -> Window | None:

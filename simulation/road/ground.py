@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -18,6 +17,7 @@ KERB_M = 0.3
 PAVEMENT_M = 1.8
 VERGE_M = 1.6
 MEDIAN_M = 1.9
+OTHER_ROAD_M = 7.4
 _PAINT = 205.0
 _LINE_M = 0.13
 _DASH_M, _PERIOD_M = 3.0, 8.0
@@ -42,7 +42,7 @@ def edges(street: Street) -> Edges:
     return Edges(left_kerb, right_kerb, left_kerb - MEDIAN_M, verge, verge + VERGE_M)
 
 
-def ground_picture(camera: Camera, street: Street, rng: np.random.Generator, shadow: Field | None = None) -> Image:
+def ground_picture(camera: Camera, street: Street, rng: np.random.Generator) -> Image:
     """The bare ground in the picture, BGR."""
     rows, cols = np.mgrid[0 : camera.height, 0 : camera.width]
     below = np.maximum(rows + 0.5, camera.horizon_px() + 12)
@@ -130,13 +130,13 @@ def _beside(colour: Field, x: Field, y: Field, street: Street, rng: np.random.Ge
     cover(x > edge.verge, (52, 96, 84), grass)
     cover(x > edge.wall, (120, 126, 130), fine * 5 + broad * 4)
     cover((x < edge.left_kerb) & (x > edge.median_end), (50, 90, 80), grass)
+    other = edge.median_end - OTHER_ROAD_M
+    dashes = (np.abs(x - edge.median_end + OTHER_ROAD_M / 2) < 0.07) & (np.mod(y, _PERIOD_M) < _DASH_M)
+    cover(dashes | ((x < edge.median_end - 0.2) & (x > edge.median_end - 0.33)), (176, 180, 180), fine * 4)
+    cover(x < other, (56, 92, 84), grass)
     kerbs = ((x > edge.right_kerb) & (x < edge.right_kerb + KERB_M)) | (
         (x < edge.left_kerb) & (x > edge.left_kerb - KERB_M)
     )
     blocks = np.where(np.mod(y, 2.0) < 1.0, 190.0, 62.0).astype(np.float32)
     cover(kerbs, (0, 2, 4), blocks + fine * 5)
 
-
-def shade_ground(picture: Image, light: NDArray[np.uint8]) -> Image:
-    """Multiply the picture by a light map, 255 where the sun is free."""
-    return np.asarray(cv2.multiply(picture, cv2.merge([light, light, light]), scale=1 / 255), np.uint8)

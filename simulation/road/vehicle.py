@@ -44,7 +44,7 @@ class Vehicle:
         """What the camera sees of it, in drawing order."""
         blocks = self.going if pose.away else self.coming
         far_first = sorted(blocks, key=lambda block: -_distance(camera, pose, block))
-        return [seen for block in far_first for seen in seen_parts(camera, pose, block)]
+        return seen_parts(camera, pose, [part for block in far_first for part in block])
 
 
 def _distance(camera: Camera, pose: Pose, block: Block) -> float:
@@ -141,7 +141,7 @@ def _flank(shape: Shape, look: Look, side: int, away: bool) -> Iterator[Part]:
     hood_z = min(shape.belt_z_m, shape.spine[2].z_m)
     half = shape.width_m / 2
     quad = np.array([
-        (side * half, 0.06, hood_z), (side * half, rear.y_m, shape.belt_z_m + 0.05),
+        (side * shape.spine[2].half_m, shape.spine[2].y_m, hood_z), (side * half, rear.y_m, shape.belt_z_m + 0.05),
         (side * half, rear.y_m, lift), (side * half, 0.06, lift),
     ])  # fmt: skip
     doors = tuple(y / length for y in ((1.25, 2.25, 3.2) if length < 5 else (1.0, 3.4, 5.6, 7.6)) if y < rear.y_m)
