@@ -213,7 +213,11 @@ GLYPHS: dict[str, tuple[Skeleton, ...]] = {
     "N": ((1.08, ((0.0, ((0, 1), (0, 0), (1, 1), (1, 0))),)),),
     "O": ((1.05, ((0.5, _BOWL),)),),
     "P": ((1.0, (_STEM, _P)),),
-    "Q": ((1.05, ((0.5, _BOWL), (0.0, ((0.58, 0.74), (1.05, 1.02))))),),
+    "Q": (
+        (1.05, ((0.5, _BOWL), (0.0, ((0.58, 0.74), (1.05, 1.02))))),
+        (1.05, ((0.5, _BOWL), (0.0, ((0.72, 0.8), (0.98, 1.06))))),
+        (1.0, ((0.5, _BOWL), (0.0, ((0.62, 0.72), (0.62, 1.0))))),
+    ),
     "R": ((1.02, (_STEM, _P, (0.0, ((0.45, 0.52), (1.02, 1))))),),
     "S": (
         (
@@ -392,11 +396,12 @@ def _row(glyphs: Sequence[Mask], gap: float) -> float:
 def _number(ink: Mask, spec: PlateSpec, rng: np.random.Generator, draw: Draw) -> None:
     """Prefix at the left, suffix at the right, the number between them."""
     height, width = ink.shape
-    tall = height * (rng.uniform(0.4, 0.5) if spec.expiry else rng.uniform(0.5, 0.64))
+    car = spec.vehicle == "car"
+    tall = height * (rng.uniform(0.5, 0.64) if not spec.expiry else rng.uniform(0.4 if car else 0.36, 0.5))
     top = height * rng.uniform(0.1, 0.15) if spec.expiry else (height - tall) * rng.uniform(0.4, 0.6)
     margin = height * rng.uniform(0.1, 0.22)
     rows = [[draw(c, tall) for c in group] for group in spec.groups]
-    gap = tall * rng.uniform(0.06, 0.15)
+    gap = tall * (rng.uniform(0.06, 0.16) if car else rng.uniform(0.1, 0.32))
     lengths = [_row(row, gap) for row in rows]
     room = width - 2 * margin - sum(lengths)
     between = room / max(1, len(rows) - 1)

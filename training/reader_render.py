@@ -134,7 +134,7 @@ class Composer:
     def _draw(self, face: Typeface, scatter: float, vehicle: Vehicle) -> Draw:
         rng = self._rng
         narrow = rng.uniform(0.72, 1.12) if vehicle == "car" else rng.uniform(0.85, 1.25)
-        grow = int(rng.choice([-1, 0, 0, 0, 1, 2]))
+        grow = int(rng.choice([-1, -1, 0, 0, 0, 1, 2] if vehicle == "motorcycle" else [-1, 0, 0, 0, 1, 2]))
 
         def draw(char: str, height_px: float) -> Mask:
             choices = face[char]
@@ -150,7 +150,7 @@ class Composer:
             size = (max(2, round(wide)), max(3, round(tall)))
             return np.asarray(cv2.resize(glyph, size, interpolation=cv2.INTER_AREA), np.uint8)
 
-        slashed = rng.random() < 0.3
+        slashed = rng.random() < 0.4
         return draw
 
     def _slashed(self, glyph: Mask) -> Mask:
@@ -170,14 +170,14 @@ class Composer:
             face, scatter = self._fonts[int(rng.integers(len(self._fonts)))], 0.0
         colour = COLOURS[int(rng.choice(len(COLOURS), p=[SHARES[c] for c in COLOURS]))]
         text = random_text(rng)
-        vehicle: Vehicle = "motorcycle" if rng.random() < 0.35 else "car"
+        vehicle: Vehicle = "motorcycle" if rng.random() < 0.45 else "car"
         style = "old" if colour is not PlateColour.WHITE or rng.random() < 0.15 else "new"
         indonesian = text.count(" ") == 2
         dated = rng.random() < (0.93 if indonesian else 0.15)
         expiry = (int(rng.integers(1, 13)), FIRST_YEAR + int(rng.integers(1, YEARS))) if dated else None
         spec = PlateSpec(text, expiry, colour, style, vehicle)
         ink = draw_ink(spec, rng, FLAT_HEIGHT, self._draw(face, scatter, vehicle))
-        flat = self._colourise(ink, colour, style == "old")
+        flat = self._colourise(ink, colour, style == "old", vehicle)
         canvas, corners = self._surround(flat)
         width_px = float(np.exp(rng.uniform(np.log(48), np.log(230))))
         if rng.random() < 0.03:
@@ -188,7 +188,7 @@ class Composer:
             month = year = UNKNOWN
         return Sample(crop, spec.characters, COLOURS.index(colour), month, year, int(width_px > 40))
 
-    def _colourise(self, ink: Mask, colour: PlateColour, pressed_deep: bool) -> np.ndarray:
+    def _colourise(self, ink: Mask, colour: PlateColour, pressed_deep: bool, vehicle: Vehicle) -> np.ndarray:
         rng = self._rng
         base, text = tones(colour, rng)
         alpha = (ink.astype(np.float32) / 255)[..., None]
@@ -201,21 +201,21 @@ class Composer:
             shift = np.float32([[1, 0, rng.normal(0, 1.2)], [0, 1, rng.uniform(-0.5, 2)]])
             moved = cv2.warpAffine(relief, shift, (ink.shape[1], ink.shape[0]))
             flat = flat + ((relief - moved) * rng.uniform(-30, 90))[..., None]
-        if rng.random() < 0.5:
-            self._bolts(flat)
+        if rng.random() < (0.7 if vehicle == "motorcycle" else 0.45):
+            self._bolts(flat, vehicle)
         if rng.random() < 0.25:
             self._emblem(flat, text)
         flat = flat * (1 + (patch(rng, ink.shape, 2)[..., None] - 0.5) * rng.uniform(0, 0.7))
         return weather(flat, rng)
 
-    def _bolts(self, flat: np.ndarray) -> None:
+    def _bolts(self, flat: np.ndarray, vehicle: Vehicle) -> None:
         rng = self._rng
         height, width = flat.shape[:2]
-        y = height * rng.uniform(0.12, 0.7)
+        y = height * (rng.uniform(0.32, 0.68) if vehicle == "motorcycle" else rng.uniform(0.1, 0.6))
         tone = rng.uniform(20, 220) + rng.normal(0, 15, 3)
         for share in (rng.uniform(0.15, 0.35), rng.uniform(0.62, 0.85)):
             centre = (round(width * share), round(y + rng.normal(0, 1.5)))
-            radius = max(1, round(height * rng.uniform(0.02, 0.06)))
+            radius = max(1, round(height * rng.uniform(0.02, 0.075)))
             cv2.circle(flat, centre, radius + 1, tuple((tone * 0.4).tolist()), -1, cv2.LINE_AA)
             cv2.circle(flat, centre, radius, tuple(tone.tolist()), -1, cv2.LINE_AA)
 
