@@ -270,8 +270,9 @@ ANY_LATIN: Automaton = _any_latin()
 
 _CORRELATION = 0.3
 """Share of a read's error that all frames of a track have in common (dirt, typeface, angle, the network's own bias)."""
-_UNLISTED_TEXTS = 1000
-"""Texts over which a read's unlisted probability is taken to be spread: two characters wrong among 36, roughly."""
+_UNLISTED_TEXTS = 20
+"""Texts over which a read's unlisted probability is taken to be spread. Confusions concentrate: two or three doubtful
+characters with two or three rivals each. The fewer, the less do doubtful reads that agree prove."""
 _LEAST_UNLISTED = 1e-3
 """No read is trusted beyond 1 in 1000, so no single frame can veto a text that all others agree on."""
 _KEPT_CANDIDATES = 16

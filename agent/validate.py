@@ -61,8 +61,8 @@ class Thresholds(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
     accept_confidence: float = Field(default=0.97, gt=0.5, lt=1)
-    """Least posterior of the fused text. Frames of one track err together, so fusion reaches 0.97 only when several
-    are sure by themselves: three reads of 0.9, or one of 0.97."""
+    """Least posterior of the fused text. One read of 0.97 reaches it, or two of 0.9; four of 0.5 do not, because
+    the frames of one track err together."""
     review_confidence: float = Field(default=0.5, gt=0, lt=1)
     """Below it the text is more likely wrong than right, and would cost a person's time for nothing."""
     max_runner_up: float = Field(default=0.02, ge=0, lt=1)
