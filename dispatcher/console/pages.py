@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import Annotated, Any
 from zoneinfo import ZoneInfo
 
-from fastapi import APIRouter, Form, HTTPException, Request, Response
+from fastapi import APIRouter, Form, HTTPException, Query, Request, Response
 from fastapi.responses import FileResponse, HTMLResponse, JSONResponse, RedirectResponse
 from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup, escape
 
 from dispatcher import cases, decisions, sends
 from dispatcher.console import words
@@ -39,6 +40,12 @@ def ago(moment: datetime, now: datetime) -> str:
     return f"{seconds // 86_400} d"
 
 
+def as_whatsapp(text: str) -> Markup:
+    """A message with `*bold*` as WhatsApp draws it; everything else is escaped."""
+    parts = escape(text).split("*")
+    return Markup("").join(Markup("<b>{}</b>").format(part) if index % 2 else part for index, part in enumerate(parts))
+
+
 def environment(zone: ZoneInfo) -> Environment:
     """The templates with their filters; gettext with null translations until there is a catalogue."""
     made = Environment(
@@ -53,6 +60,7 @@ def environment(zone: ZoneInfo) -> Environment:
     made.filters["plate"] = format_plate
     made.filters["clock"] = lambda moment: f"{moment.astimezone(zone):%d %b %Y %H:%M:%S} {moment.astimezone(zone):%Z}"
     made.filters["hour"] = lambda moment: f"{moment.astimezone(zone):%H:%M:%S}"
+    made.filters["whatsapp"] = as_whatsapp
     made.filters["ago"] = ago
     made.filters["percent"] = lambda share: f"{100 * share:.1f} %"
     made.globals["words"] = words
@@ -83,9 +91,9 @@ class Console:
             return response
 
         @router.get("/")
-        def case_list(request: Request, state: str = "", page_number: int = 0) -> Response:
+        def case_list(request: Request, state: str = "", number: Annotated[int, Query(alias="page")] = 0) -> Response:
             states = tuple(one for one in State if one == state)
-            view = self.views.listed(states, max(page_number, 0))
+            view = self.views.listed(states, max(number, 0))
             return page(request, "cases.html", view=view, chosen=states[0] if states else None)
 
         @router.get("/cases/{reference}")
