@@ -148,16 +148,20 @@ def _align(logs: NDArray[np.float64], text: str) -> NDArray[np.int64]:
     for char in text:
         labels += [CLASS[char], BLANK]
     steps, size = len(logs), len(labels)
-    score = np.full(size, -np.inf)
-    score[: min(2, size)] = logs[0, labels[:2]]
+    seen = logs[:, labels]
+    # two cells of minus infinity before the first label stand for "came from nowhere"
+    score = np.full(size + 2, -np.inf)
+    score[2:4] = seen[0, :2]
+    skip_cost = np.array([0.0 if i > 1 and i % 2 == 1 and labels[i] != labels[i - 2] else -np.inf for i in range(size)])
     back = np.zeros((steps, size), np.int64)
-    skips = np.array([i > 1 and i % 2 == 1 and labels[i] != labels[i - 2] for i in range(size)])
     for step in range(1, steps):
-        one = np.concatenate([[-np.inf], score[:-1]])
-        two = np.where(skips, np.concatenate([[-np.inf, -np.inf], score[:-2]])[:size], -np.inf)
-        choices = np.stack([score, one, two])
-        back[step] = choices.argmax(0)
-        score = choices.max(0) + logs[step, labels]
+        best, one, two = score[2:].copy(), score[1:-1], score[:-2] + skip_cost
+        np.copyto(back[step], 1, where=one > best)
+        np.maximum(best, one, out=best)
+        np.copyto(back[step], 2, where=two > best)
+        np.maximum(best, two, out=best)
+        score[2:] = best + seen[step]
+    score = score[2:]
     place = size - 1 if size < 2 or score[-1] >= score[-2] else size - 2
     owner = np.full(steps, -1, np.int64)
     for step in range(steps - 1, -1, -1):
