@@ -23,6 +23,8 @@ MARGIN = 0.05
 """Share of the plate's width and height that is cut in addition on every side; the network was trained with it."""
 CROP_MARGIN = 0.0
 MIN_SIDE_PX = 4.0
+MIN_EXPIRY = 0.5
+"""An expiry line less probable than this is not reported: it is small, and half of a date accuses the wrong person."""
 
 
 def rectify(image: Image, corners: Corners, width: int, height: int, margin: float = MARGIN) -> Image:
@@ -115,6 +117,8 @@ class PlateReader:
         if best_month == 0 or best_year == 0:
             return None
         probability = float(month[best_month] * year[best_year])
+        if probability < MIN_EXPIRY:
+            return None
         return Expiry(best_month, self._first_year + best_year, probability)
 
 

@@ -71,6 +71,13 @@ def test_half_an_expiry_line_is_none(month: int, year: int) -> None:
     assert reader(FakeNetwork("B1234XYZ", month, year)).read_crop(np.zeros((48, 160, 3), np.uint8)).expiry is None
 
 
+def test_a_doubtful_expiry_line_is_none() -> None:
+    """The second line is a few pixels high; a guess must not become a date."""
+    network = FakeNetwork("B1234XYZ")
+    network.outputs["month"] /= 9
+    assert reader(network).read_crop(np.zeros((48, 160, 3), np.uint8)).expiry is None
+
+
 def test_the_network_sees_red_first() -> None:
     """Red and blue plates would be confused: pictures are BGR, the network takes RGB."""
     network = FakeNetwork("B1")
