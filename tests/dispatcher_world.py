@@ -24,6 +24,7 @@ from wire.messages import (
 )
 from wire.signing import SigningKey
 
+ROOT = Path(__file__).resolve().parent.parent
 UNIT = "unit-01"
 KEY = SigningKey.generate()
 NOW = datetime(2026, 11, 23, 1, 0, tzinfo=UTC)

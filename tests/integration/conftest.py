@@ -1,59 +1,21 @@
-"""Real brokers on loopback, each a process that a test may kill."""
+"""Real brokers on loopback, each a process of its own."""
 
 from __future__ import annotations
 
 import importlib.util
-import socket
-import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from brokers import Broker
 
 from simulation.broker import mosquitto as mosquitto_path
-
-DEADLINE_S = 30.0
 
 _ANYONE = """\
 listener {port} 127.0.0.1
 allow_anonymous true
 """
-
-
-def eventually(holds: Callable[[], bool], what: str) -> None:
-    """Poll until something holds; fails the test when it does not in time."""
-    deadline = time.monotonic() + DEADLINE_S
-    while not holds():
-        assert time.monotonic() < deadline, f"not within {DEADLINE_S:.0f} s: {what}"
-        time.sleep(0.01)
-
-
-class Broker:
-    """A broker's process on a loopback port of its own."""
-
-    def __init__(self, command: Callable[[int], list[str]], log: Path) -> None:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = int(probe.getsockname()[1])
-        self._command = command(self.port)
-        self._log = log
-        self._process: subprocess.Popen[bytes] | None = None
-
-    def start(self) -> None:
-        with self._log.open("ab") as log:
-            self._process = subprocess.Popen(self._command, stdout=log, stderr=log)
-        eventually(self._listens, f"the broker listens; it says: {self._log.read_text()}")
-
-    def kill(self) -> None:
-        if self._process is not None:
-            self._process.kill()
-            self._process.wait()
-
-    def _listens(self) -> bool:
-        with socket.socket() as probe:
-            return probe.connect_ex(("127.0.0.1", self.port)) == 0
 
 
 @pytest.fixture

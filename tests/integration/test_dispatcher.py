@@ -10,21 +10,20 @@ import sys
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import paho.mqtt.client as paho
 import pytest
+from brokers import Broker, eventually
+from dispatcher_world import PHONE, ROOT, UNIT, event_id, evidence, report, signed, write_config
 from paho.mqtt.enums import CallbackAPIVersion
 
 from simulation.whatsapp.app import create_app
 from simulation.whatsapp.registry import load_templates
 from simulation.whatsapp.server import running
 from simulation.whatsapp.settings import Settings
-from tests.conftest import ROOT
-from tests.dispatcher_world import PHONE, UNIT, event_id, evidence, report, signed, write_config
-from tests.integration.conftest import Broker, eventually
 from wire.codec import decode
 from wire.messages import Ack, AckResult, EvidenceRole
 from wire.topics import Down, Up, down, up
@@ -164,7 +163,7 @@ def test_a_violation_becomes_one_message_and_an_answer(
     dispatcher.start()
     unit = make_unit(broker)
     unit.say(Up.EVIDENCE, evidence(EvidenceRole.PLATE))
-    unit.say(Up.VIOLATION, signed(report(at=datetime.now(UTC))))
+    unit.say(Up.VIOLATION, signed(report(at=datetime.now(UTC) - timedelta(seconds=5))))
     unit.say(Up.EVIDENCE, evidence(EvidenceRole.CONTEXT))
     eventually(unit.answered(3), "the unit gets its acks")
     assert {ack.result for ack in unit.acks} == {AckResult.STORED}
@@ -191,7 +190,7 @@ def test_a_killed_dispatcher_forgets_and_doubles_nothing(
     dispatcher = make_dispatcher(mosquitto)
     dispatcher.start()
     unit = make_unit(mosquitto)
-    body = signed(report(at=datetime.now(UTC)))
+    body = signed(report(at=datetime.now(UTC) - timedelta(seconds=5)))
     unit.say(Up.VIOLATION, body)
     eventually(unit.answered(1), "the report is stored")
     dispatcher.end(signal.SIGKILL)

@@ -11,13 +11,13 @@ from uuid import UUID, uuid5
 
 import paho.mqtt.client as paho
 import pytest
+from brokers import Broker, eventually
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 
 from agent.errors import ConfigError
 from agent.evidence import EvidenceStore
 from agent.outbox import Outbox
 from agent.uplink import Uplink, UplinkSettings
-from tests.integration.conftest import Broker, eventually
 from wire.canonical import sha256_hex
 from wire.codec import decode, decode_evidence, encode
 from wire.messages import (

@@ -9,13 +9,13 @@ from zoneinfo import ZoneInfo
 
 import pytest
 import yaml
+from dispatcher_world import ROOT
 
 from dispatcher.errors import ConfigError
 from dispatcher.law import Offence, load_holidays, load_law
 from dispatcher.notice import NoticeTooLong, clock_text, compose, deadline_day, end_of_day, preview, rupiah
 from dispatcher.reference import is_reference, new_reference, payload, read_payload
 from dispatcher.template import Template, load_template
-from tests.conftest import ROOT
 
 DOMAIN = "etle-konfirmasi.example.id"
 JAKARTA = ZoneInfo("Asia/Jakarta")

@@ -9,6 +9,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
+from dispatcher_world import NOW, OWNERS, report
 from sqlalchemy import select, text
 
 from dispatcher.errors import ConfigError
@@ -28,7 +29,6 @@ from dispatcher.owners import (
 from dispatcher.owners_import import BadRow, Imported, import_owners
 from dispatcher.schema import lookup, owner
 from dispatcher.store import Store
-from tests.dispatcher_world import NOW, OWNERS, report
 
 JAKARTA = ZoneInfo("Asia/Jakarta")
 SEALER = Sealer(b"s" * 32)
@@ -114,9 +114,7 @@ def test_bad_rows_are_listed_with_line_and_reason_and_left_out(store: Store, tmp
         ("", "no column plate"),
     ],
 )
-def test_a_broken_snapshot_leaves_the_old_one_in_service(
-    store: Store, tmp_path: Path, content: str, told: str
-) -> None:
+def test_a_broken_snapshot_leaves_the_old_one_in_service(store: Store, tmp_path: Path, content: str, told: str) -> None:
     """An import that fails must not stop the sending."""
     load(store, tmp_path, OWNERS)
     with pytest.raises(ConfigError, match=told):

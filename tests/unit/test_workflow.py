@@ -60,7 +60,7 @@ def test_late_news_never_moves_a_case_backwards(state: State, event: Event) -> N
     """A status that comes after the answer must not undo the answer."""
     after = advance(state, event)
     if state in CLOSED or event not in (Event.UNREACHABLE, Event.REFUSED, Event.DEFERRED):
-        assert state in CLOSED and after is state or LINE.index(after) >= LINE.index(state)
+        assert (state in CLOSED and after is state) or LINE.index(after) >= LINE.index(state)
 
 
 def test_unknown_is_left_by_news_or_by_a_person_alone() -> None:

@@ -1,0 +1,201 @@
+"""The intake: what a unit says is stored once and answered after the commit; what is not its own is refused."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from dispatcher_world import KEY, NOW, PICTURES, UNIT, evidence, event_id, report, signed
+from sqlalchemy import func, select
+
+from dispatcher import cases
+from dispatcher.errors import StoreError
+from dispatcher.evidence import EvidenceFolder
+from dispatcher.intake import Intake
+from dispatcher.schema import metadata, quarantine, schema_version, unit_event, unit_status
+from dispatcher.store import Store, counters
+from dispatcher.units import Unit, UnitState
+from dispatcher.workflow import State
+from wire.canonical import sha256_hex
+from wire.codec import encode
+from wire.messages import Ack, AckResult, EvidenceRole, UnitStatus
+from wire.signing import SigningKey
+from wire.topics import Up, UpTopic
+
+
+class World:
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.store = Store.open(f"sqlite:///{folder / 'd.db'}")
+        units = {UNIT: Unit(UNIT, "Sudirman", UnitState.APPROVED, KEY.public)}
+        units["unit-02"] = Unit("unit-02", "Thamrin", UnitState.QUARANTINED, KEY.public)
+        self.intake = Intake(self.store, EvidenceFolder(folder / "evidence"), units)
+
+    def say(self, kind: Up, payload: bytes, unit_id: str = UNIT) -> Ack | None:
+        return self.intake.take(UpTopic(unit_id, kind), payload, NOW)
+
+    def result(self, kind: Up, payload: bytes, unit_id: str = UNIT) -> tuple[AckResult, bool, str]:
+        ack = self.say(kind, payload, unit_id)
+        assert ack is not None
+        return ack.result, ack.retryable, ack.reason
+
+    def state(self) -> State | None:
+        with self.store.reading() as connection:
+            case = cases.by_event(connection, UNIT, str(event_id()))
+            return case.state if case else None
+
+    def counted(self) -> dict[str, int]:
+        with self.store.reading() as connection:
+            return counters(connection)
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> Iterator[World]:
+    world = World(tmp_path)
+    yield world
+    world.store.close()
+
+
+STORED = (AckResult.STORED, False, "")
+DUPLICATE = (AckResult.DUPLICATE, False, "")
+
+
+def test_a_case_is_complete_when_all_its_pieces_are_here_in_any_order(world: World) -> None:
+    """Evidence may overtake its report; the case must not wait for ever."""
+    assert world.result(Up.EVIDENCE, evidence(EvidenceRole.PLATE)) == STORED
+    assert world.state() is None
+    assert world.result(Up.VIOLATION, signed(report())) == STORED
+    assert world.state() is State.RECEIVED
+    assert world.result(Up.EVIDENCE, evidence(EvidenceRole.CONTEXT)) == STORED
+    assert world.state() is State.EVIDENCE_COMPLETE
+    files = [path.read_bytes() for path in (world.folder / "evidence").rglob("*.jpg")]
+    assert sorted(files) == sorted(PICTURES.values())
+
+
+def test_what_is_said_twice_is_stored_once(world: World) -> None:
+    """A unit that missed an answer says it again; the owner must get one message."""
+    for _ in range(3):
+        world.say(Up.VIOLATION, signed(report()))
+        world.say(Up.EVIDENCE, evidence(EvidenceRole.PLATE))
+    assert world.result(Up.VIOLATION, signed(report())) == DUPLICATE
+    assert world.result(Up.EVIDENCE, evidence(EvidenceRole.PLATE)) == DUPLICATE
+    with world.store.reading() as connection:
+        assert connection.scalar(select(func.count()).select_from(unit_event)) == 1
+
+
+def test_the_ack_names_what_it_answers(world: World) -> None:
+    """A unit deletes what an ack names; the wrong name would lose a violation."""
+    payload = signed(report())
+    ack = world.say(Up.VIOLATION, payload)
+    assert ack is not None
+    assert (ack.event_id, ack.sha256) == (event_id(), sha256_hex(payload))
+
+
+def test_another_content_under_a_known_id_goes_to_quarantine(world: World) -> None:
+    """Somebody rewriting what was reported must be noticed, and must not overwrite it."""
+    world.say(Up.VIOLATION, signed(report()))
+    changed = signed(report(location="elsewhere"))
+    assert world.result(Up.VIOLATION, changed) == (AckResult.REJECTED, False, "other_content")
+    with world.store.reading() as connection:
+        assert connection.scalar(select(quarantine.c.body)) == changed
+    assert world.counted() == {"refused.violation.other_content": 1}
+
+
+@pytest.mark.parametrize(
+    ("unit_id", "key", "reason"),
+    [
+        ("unit-77", KEY, "unknown_unit"),
+        ("unit-02", KEY, "foreign_unit"),
+        (UNIT, SigningKey.generate(), "unknown_key"),
+    ],
+)
+def test_reports_of_strangers_are_refused_and_counted(
+    world: World, unit_id: str, key: SigningKey, reason: str
+) -> None:
+    """Nobody but an approved unit may accuse."""
+    assert world.result(Up.VIOLATION, signed(report(), key), unit_id) == (AckResult.REJECTED, False, reason)
+    assert world.counted() == {f"refused.violation.{reason}": 1}
+    assert world.state() is None
+
+
+def test_a_quarantined_unit_is_not_believed(world: World) -> None:
+    """A stolen unit must fall silent at once."""
+    payload = signed(report(unit_id="unit-02"))
+    assert world.result(Up.VIOLATION, payload, "unit-02") == (AckResult.REJECTED, False, "unit_quarantined")
+
+
+def test_a_tampered_report_is_refused(world: World) -> None:
+    """A plate changed on the way must not reach another owner."""
+    payload = signed(report()).replace(b"B1234XYZ", b"B1234XYV")
+    assert world.result(Up.VIOLATION, payload) == (AckResult.REJECTED, False, "bad_signature")
+
+
+@pytest.mark.parametrize("payload", [b"", b"{", b"\x00" * 100, b"x" * 70_000])
+@pytest.mark.parametrize("kind", list(Up))
+def test_rubbish_is_refused_without_a_crash(world: World, kind: Up, payload: bytes) -> None:
+    """One broken unit must not stop the intake of all others."""
+    ack = world.say(kind, payload)
+    assert ack is None if kind is Up.STATUS else ack is not None and ack.result is AckResult.REJECTED
+    assert sum(world.counted().values()) == 1
+
+
+def test_a_picture_that_the_report_does_not_name_is_refused(world: World) -> None:
+    """Pictures carry no signature of their own: the signed report vouches for them."""
+    world.say(Up.VIOLATION, signed(report()))
+    other = evidence(EvidenceRole.PLATE, content=b"another picture")
+    assert world.result(Up.EVIDENCE, other) == (AckResult.REJECTED, False, "not_named")
+    swapped = evidence(EvidenceRole.PLATE, content=PICTURES[EvidenceRole.CONTEXT])
+    assert world.result(Up.EVIDENCE, swapped) == (AckResult.REJECTED, False, "not_named")
+
+
+def test_a_full_disk_is_answered_with_try_again(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What could not be stored must stay on the unit."""
+
+    def full(*_: object) -> str:
+        raise StoreError("evidence: No space left on device; free or mend the evidence folder")
+
+    monkeypatch.setattr(EvidenceFolder, "save", full)
+    assert world.result(Up.EVIDENCE, evidence(EvidenceRole.PLATE)) == (AckResult.REJECTED, True, "store")
+    monkeypatch.undo()
+    assert world.result(Up.EVIDENCE, evidence(EvidenceRole.PLATE)) == STORED
+
+
+def test_the_last_word_of_a_unit_is_kept(world: World) -> None:
+    """A camera that is away must be seen to be away."""
+    for online, backlog in ((True, 3), (False, 0)):
+        status = UnitStatus(
+            unit_id=UNIT, boot_id=event_id(), online=online, at=NOW, software="1", backlog=backlog, dead=0
+        )
+        assert world.say(Up.STATUS, encode(status)) is None
+    with world.store.reading() as connection:
+        row = connection.execute(select(unit_status)).one()
+    assert (row.online, row.backlog, row.seen_at) == (False, 0, NOW)
+
+
+def test_a_newer_database_is_left_alone(tmp_path: Path) -> None:
+    """An old dispatcher started by mistake must not write into a newer one's tables."""
+    url = f"sqlite:///{tmp_path / 'new.db'}"
+    store = Store.open(url)
+    with store.writing() as connection:
+        connection.execute(schema_version.update().values(version=99))
+    store.close()
+    with pytest.raises(StoreError, match="newer than this dispatcher"):
+        Store.open(url)
+
+
+def test_a_database_that_cannot_be_opened_is_told_in_one_line(tmp_path: Path) -> None:
+    """An operator must read what is wrong, not a traceback."""
+    (tmp_path / "d.db").write_bytes(b"this is not a database, and it is long enough to be seen as none" * 20)
+    with pytest.raises(StoreError, match=r"^database: file is not a database") as caught:
+        Store.open(f"sqlite:///{tmp_path / 'd.db'}")
+    assert "\n" not in str(caught.value)
+
+
+def test_the_schema_is_free_of_one_databases_own_types() -> None:
+    """The same tables must work on PostgreSQL."""
+    from sqlalchemy.dialects import postgresql
+    from sqlalchemy.schema import CreateTable
+
+    for table in metadata.sorted_tables:
+        assert str(CreateTable(table).compile(dialect=postgresql.dialect()))
