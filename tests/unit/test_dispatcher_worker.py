@@ -1,0 +1,376 @@
+"""The worker and what WhatsApp says: each case moves by itself, is messaged once, and shows its doubts."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from dispatcher_world import NOW, OWNERS, PHONE, PICTURES, UNIT, evidence, event_id, report, signed, write_config
+from sqlalchemy import select
+
+from dispatcher import cases, decisions, sends
+from dispatcher.answers import Accepted, Answer, Failure, NextChannel, OurBug, Retry, Scope, StopSender, Throttled
+from dispatcher.answers import Unknown as Unclear
+from dispatcher.app import load_parts
+from dispatcher.cases import Case
+from dispatcher.evidence import EvidenceFolder
+from dispatcher.hearing import Hearing
+from dispatcher.intake import Intake
+from dispatcher.owners import SnapshotRegistry
+from dispatcher.owners_import import import_owners
+from dispatcher.reference import payload
+from dispatcher.schema import webhook_inbox
+from dispatcher.settings import load_settings
+from dispatcher.store import Store, counters
+from dispatcher.whatsapp import TemplateMessage, Uploaded
+from dispatcher.worker import Worker
+from dispatcher.workflow import State
+from wire.messages import Provenance, Verdict, ViolationReport
+from wire.topics import Up, UpTopic
+
+
+class FakeWhatsApp:
+    """Answers as scripted, then accepts."""
+
+    def __init__(self) -> None:
+        self.sent: list[TemplateMessage] = []
+        self.uploads: list[bytes] = []
+        self.answers: list[Answer] = []
+        self.upload_answers: list[Failure] = []
+
+    def upload(self, jpeg: bytes) -> Uploaded | Failure:
+        self.uploads.append(jpeg)
+        return self.upload_answers.pop(0) if self.upload_answers else Uploaded("MEDIA")
+
+    def send(self, message: TemplateMessage) -> Answer:
+        self.sent.append(message)
+        return self.answers.pop(0) if self.answers else Accepted(f"wamid.{len(self.sent)}")
+
+
+class PowerCut(BaseException):
+    """The process is gone in the middle of a send."""
+
+
+class World:
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.settings = load_settings(write_config(folder))
+        self.parts = load_parts(self.settings)
+        self.store = Store.open(self.settings.database)
+        self.whatsapp = FakeWhatsApp()
+        self.now = NOW
+        self.restart()
+
+    def restart(self) -> None:
+        """A new process on the same database."""
+        pictures = EvidenceFolder(self.settings.evidence)
+        self.intake = Intake(self.store, pictures, self.parts.units)
+        self.worker = Worker(
+            self.store,
+            pictures,
+            Hearing(self.store, self.parts.writer.mac_key, "etle_konfirmasi_v1"),
+            SnapshotRegistry(self.store, self.parts.sealer),
+            self.parts.writer,
+            self.whatsapp,  # type: ignore[arg-type]
+            most_tries=3,
+            report_max_age=timedelta(days=3),
+            snapshot_max_age=timedelta(days=30),
+            clock=lambda: self.now,
+            chance=lambda: 0.0,
+        )
+
+    def owners(self, content: str = OWNERS) -> None:
+        path = self.folder / "owners.csv"
+        path.write_text(content)
+        zone = self.settings.zone
+        import_owners(self.store, self.parts.sealer, path, NOW, zone, lambda row: None, lambda rows: None)
+
+    def arrive(self, body: ViolationReport | None = None) -> None:
+        self.intake.take(UpTopic(UNIT, Up.VIOLATION), signed(body or report()), NOW)
+        for role in PICTURES:
+            self.intake.take(UpTopic(UNIT, Up.EVIDENCE), evidence(role), NOW)
+
+    def work(self, after: timedelta = timedelta()) -> State:
+        self.now += after
+        while self.worker.step():
+            pass
+        return self.case().state
+
+    def case(self) -> Case:
+        with self.store.reading() as connection:
+            case = cases.by_event(connection, UNIT, str(event_id()))
+        assert case is not None
+        return case
+
+    def hear(self, **news: Any) -> State:
+        body = {"entry": [{"changes": [{"value": news}]}]}
+        with self.store.writing() as connection:
+            sends.keep_call(connection, json.dumps(body).encode(), self.now)
+        return self.work()
+
+    def status(self, status: str, wamid: str = "wamid.1", **more: Any) -> State:
+        return self.hear(statuses=[{"id": wamid, "status": status, **more}])
+
+    def reply(self, answer: str, wamid: str = "wamid.1", key: bytes | None = None) -> State:
+        said = payload(key or self.parts.writer.mac_key, self.case().reference, answer)
+        message = {"type": "button", "button": {"payload": said, "text": answer}, "context": {"id": wamid}}
+        return self.hear(messages=[message])
+
+    def decide(self, decision: str) -> State:
+        return decisions.decide(self.store, self.case(), decision, "operator", "", self.now).state
+
+    def counted(self) -> dict[str, int]:
+        with self.store.reading() as connection:
+            return counters(connection)
+
+    def events(self) -> list[str]:
+        with self.store.reading() as connection:
+            return [entry.event for entry in cases.history(connection, self.case().case_id)]
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> Iterator[World]:
+    world = World(tmp_path)
+    world.owners()
+    yield world
+    world.store.close()
+
+
+def test_a_good_case_goes_out_once_with_its_notice(world: World) -> None:
+    """The whole point: the right owner gets the right notice, once."""
+    world.arrive()
+    assert world.work() is State.ACCEPTED
+    assert world.work(timedelta(minutes=10)) is State.ACCEPTED
+    (message,) = world.whatsapp.sent
+    assert message.to == PHONE
+    assert message.body[0] == "B 1234 XYZ"
+    assert message.body[1] == message.url_suffix == world.case().reference
+    assert world.whatsapp.uploads == [next(iter(PICTURES.values()))]
+    assert world.case().deadline is not None
+
+
+def test_the_owners_answer_closes_the_case(world: World) -> None:
+    """A confirmation must reach the console, whatever statuses are late."""
+    world.arrive()
+    world.work()
+    assert world.status("delivered") is State.DELIVERED
+    assert world.reply("own") is State.CONFIRMED
+    assert world.status("sent") is State.CONFIRMED
+    assert world.status("read") is State.CONFIRMED
+    assert world.reply("not_mine") is State.DISPUTED
+
+
+def test_a_forged_or_misplaced_reply_changes_nothing(world: World) -> None:
+    """Nobody may answer for the owner."""
+    world.arrive()
+    world.work()
+    assert world.reply("own", key=b"x" * 32) is State.ACCEPTED
+    assert world.hear(messages=[{"type": "text", "text": {"body": "halo"}}]) is State.ACCEPTED
+    assert world.counted() == {"webhook.reply_forged": 1}
+
+
+def test_rubbish_from_the_webhook_is_counted_and_passed(world: World) -> None:
+    """One call that cannot be read must not hold up all later ones."""
+    world.arrive()
+    world.work()
+    with world.store.writing() as connection:
+        for body in (b"{", b"[]", b'{"entry": [{"changes": 3}, 7, {"changes": [{"value": null}]}]}'):
+            sends.keep_call(connection, body, world.now)
+    assert world.status("delivered") is State.DELIVERED
+    with world.store.reading() as connection:
+        assert connection.execute(select(webhook_inbox).where(webhook_inbox.c.done_at.is_(None))).all() == []
+
+
+@pytest.mark.parametrize(
+    ("body", "reason"),
+    [
+        (report(verdict=Verdict.REVIEW, reasons=("low_confidence",)), "unit_review"),
+        (report(kind="jaywalking"), "no_law"),
+        (report(at=NOW - timedelta(days=5)), "too_old"),
+        (report(at=NOW + timedelta(hours=1)), "clock"),
+        (
+            report(provenance=Provenance(software="1", models={}, config="0" * 64, clock_synchronised=False)),
+            "clock",
+        ),
+        (report(plate=report().plate.model_copy(update={"text": "CD12345"})), "special_plate"),
+        (report(plate=report().plate.model_copy(update={"text": "B9999ZZZ"})), "owner_not_found"),
+        (report(plate=report().plate.model_copy(update={"vehicle_class": "goods"})), "class_differs"),
+        (report(evidence=report().evidence[:1]), "pictures_missing"),
+    ],
+)
+def test_doubt_goes_to_a_person_with_its_reason(world: World, body: ViolationReport, reason: str) -> None:
+    """A doubtful case must be looked at, and whoever looks must know why."""
+    world.arrive(body)
+    assert world.work() is State.REVIEW
+    assert reason in world.case().reasons
+    assert world.whatsapp.sent == []
+
+
+def test_a_person_may_overrule_the_machines_doubt_but_not_a_missing_number(world: World) -> None:
+    """An approval sends what can be sent, and never to nobody."""
+    seen = report().plate.model_copy(update={"vehicle_class": "goods"})
+    world.arrive(report(verdict=Verdict.REVIEW, reasons=("low_confidence",), plate=seen))
+    world.work()
+    world.owners(OWNERS.replace("0812-3456-7890", "021 5234567"))
+    world.decide("approve")
+    assert world.work() is State.REVIEW
+    assert world.case().reasons == ("no_mobile_number",)
+    world.owners()
+    world.decide("approve")
+    assert world.work() is State.ACCEPTED
+
+
+def test_an_electric_car_is_not_fined_for_odd_even(world: World) -> None:
+    """Electric cars are exempt, and the registry knows them."""
+    header, row = OWNERS.splitlines()
+    world.owners(f"{header},electric\n{row},yes\n")
+    world.arrive()
+    assert world.work() is State.WITHDRAWN
+
+
+def test_without_a_registry_cases_wait_and_then_go_on(tmp_path: Path) -> None:
+    """An import that comes late must not cost a case."""
+    world = World(tmp_path)
+    world.arrive()
+    assert world.work() is State.VALIDATED
+    world.owners()
+    assert world.work() is State.VALIDATED
+    assert world.work(timedelta(seconds=16)) is State.ACCEPTED
+    world.store.close()
+
+
+def test_a_power_cut_while_sending_is_unknown_and_never_sent_again(world: World) -> None:
+    """Nobody knows whether the message left; sending it again could accuse an owner twice."""
+    world.arrive()
+    world.whatsapp.send = lambda message: (_ for _ in ()).throw(PowerCut())  # type: ignore[method-assign]
+    with pytest.raises(PowerCut):
+        world.work()
+    world.whatsapp = FakeWhatsApp()
+    world.restart()
+    assert world.case().state is State.SENDING
+    assert world.worker.recover() == 1
+    assert world.work(timedelta(days=1)) is State.UNKNOWN
+    assert world.whatsapp.sent == []
+
+
+def test_a_status_tells_what_became_of_an_unknown_send(world: World) -> None:
+    """A message that was accepted before the line broke must not wait for a person."""
+    world.arrive()
+    world.whatsapp.answers = [Unclear("ReadTimeout")]
+    assert world.work() is State.UNKNOWN
+    callback = world.whatsapp.sent[0].callback
+    assert world.status("sent", wamid="wamid.x", biz_opaque_callback_data=callback) is State.SENT
+    assert world.reply("other", wamid="wamid.x") is State.CONFIRMED
+    assert len(world.whatsapp.sent) == 1
+
+
+def test_a_person_may_have_an_unknown_send_repeated(world: World) -> None:
+    """A send that never left must not stay unknown for ever."""
+    world.arrive()
+    world.whatsapp.answers = [Unclear("ReadTimeout")]
+    world.work()
+    world.decide("resend")
+    assert world.work() is State.ACCEPTED
+    assert len({message.callback for message in world.whatsapp.sent}) == 2
+
+
+def test_refusals_for_now_are_tried_again_with_growing_waits_and_end_visibly(world: World) -> None:
+    """A platform in trouble must not be hammered, and a notice that never goes out must be seen."""
+    world.arrive()
+    world.whatsapp.answers = [Retry(131000)] * 3
+    assert world.work() is State.QUEUED
+    assert world.work() is State.QUEUED
+    assert len(world.whatsapp.sent) == 1
+    assert world.work(timedelta(seconds=2)) is State.QUEUED
+    assert len(world.whatsapp.sent) == 2
+    assert world.work(timedelta(minutes=20)) is State.QUEUED
+    assert world.work(timedelta(minutes=20)) is State.DEAD
+    assert len(world.whatsapp.sent) == 3
+    world.decide("resend")
+    assert world.work() is State.ACCEPTED
+    assert len(world.whatsapp.uploads) == 1
+
+
+def test_a_throttled_sender_waits_without_using_up_tries(world: World) -> None:
+    """A rush hour is not the case's fault."""
+    world.arrive()
+    world.whatsapp.answers = [Throttled(Scope.SENDER, 130429)] * 6
+    for _ in range(6):
+        assert world.work(timedelta(seconds=3)) is State.QUEUED
+    assert world.work(timedelta(seconds=3)) is State.ACCEPTED
+
+
+def test_a_locked_account_stops_all_sending_until_a_person_resumes(world: World) -> None:
+    """Sending on against a block gets the number banned."""
+    world.arrive()
+    world.whatsapp.answers = [StopSender(131031)]
+    assert world.work() is State.QUEUED
+    assert world.work(timedelta(days=1)) is State.QUEUED
+    assert len(world.whatsapp.sent) == 1
+    with world.store.writing() as connection:
+        assert [pause.code for pause in sends.pauses(connection)] == [131031]
+        assert sends.resume(connection, sends.SENDER)
+    assert world.work() is State.ACCEPTED
+
+
+@pytest.mark.parametrize(
+    ("answer", "state"), [(NextChannel(131026), State.FALLBACK_POST), (OurBug(131009), State.DEAD)]
+)
+def test_what_whatsapp_refuses_for_good_is_shown(world: World, answer: Failure, state: State) -> None:
+    """An owner without WhatsApp must get a letter; a bug of ours must be seen."""
+    world.arrive()
+    world.whatsapp.answers = [answer]
+    assert world.work() is state
+
+
+def test_a_failed_status_leads_to_the_next_channel(world: World) -> None:
+    """WhatsApp often finds out only later that a number cannot be reached."""
+    world.arrive()
+    world.work()
+    assert world.status("failed", errors=[{"code": 131026}]) is State.FALLBACK_POST
+
+
+def test_a_late_failure_of_an_earlier_attempt_does_not_undo_the_later(world: World) -> None:
+    """News of the first try must not send a third message."""
+    world.arrive()
+    world.whatsapp.answers = [Unclear("ReadTimeout")]
+    world.work()
+    world.decide("resend")
+    assert world.work() is State.ACCEPTED
+    first = world.whatsapp.sent[0].callback
+    failed = {"errors": [{"code": 131000}], "biz_opaque_callback_data": first}
+    assert world.status("failed", wamid="wamid.0", **failed) is State.ACCEPTED
+    assert len(world.whatsapp.sent) == 2
+
+
+def test_an_upload_that_fails_is_tried_again(world: World) -> None:
+    """A notice without its picture must not go out, and must not be forgotten."""
+    world.arrive()
+    world.whatsapp.upload_answers = [Retry(131053)]
+    assert world.work() is State.QUEUED
+    assert world.whatsapp.sent == []
+    assert world.work(timedelta(seconds=3)) is State.ACCEPTED
+
+
+def test_a_lost_picture_goes_to_a_person(world: World) -> None:
+    """A hole in the evidence folder must not stop all other cases."""
+    world.arrive()
+    for file in (world.folder / "evidence").rglob("*.jpg"):
+        file.unlink()
+    assert world.work() is State.REVIEW
+    assert world.case().reasons == ("pictures_missing",)
+
+
+def test_an_owner_who_never_answers_expires(world: World) -> None:
+    """The next step of the law begins when the deadline is over, not before."""
+    world.arrive()
+    world.work()
+    deadline: datetime | None = world.case().deadline
+    assert deadline is not None
+    assert world.work(deadline - world.now) is State.ACCEPTED
+    assert world.work(timedelta(seconds=1)) is State.EXPIRED
+    assert world.events()[-1] == "deadline_passed"
