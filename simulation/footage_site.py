@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import cv2
 import numpy as np
 
 from simulation.footage_scenario import Scenario
@@ -59,9 +60,16 @@ def _lane(camera: Camera, lane: Strip, near: float) -> dict[str, Any]:
     ends = [(lane.centre_m, far), (lane.centre_m, near)]
     return {
         "id": lane.id,
-        "polygon": [_pixel(camera, x, y, PLATE_Z_M) for x, y in places],
+        "polygon": _inside(camera, [_pixel(camera, x, y, PLATE_Z_M) for x, y in places]),
         "direction": [_pixel(camera, x, y, PLATE_Z_M) for x, y in (ends if lane.towards else reversed(ends))],
     }
+
+
+def _inside(camera: Camera, polygon: list[list[float]]) -> list[list[float]]:
+    """The part of a polygon (convex, pixels) that lies in the picture."""
+    frame = [[0, 0], [camera.width, 0], [camera.width, camera.height], [0, camera.height]]
+    _, shared = cv2.intersectConvexConvex(np.array(polygon, np.float32), np.array(frame, np.float32))
+    return [[round(float(x), 1), round(float(y), 1)] for x, y in np.reshape(shared, (-1, 2))]
 
 
 def _marks(camera: Camera, left_m: float, right_m: float) -> list[dict[str, list[float]]]:
