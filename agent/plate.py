@@ -287,7 +287,9 @@ def fuse(reads: Sequence[PlateRead]) -> PlateVote:
     to 1 is spread evenly over the texts it does not list. Independent reads would multiply; the frames of one track
     are not independent, so the product is raised to n_eff / n with n_eff = n / (1 + (n - 1) r), the design effect for
     observations that correlate by r: one read counts as itself, and endless equal reads never count for more than
-    1 / r = 3.3. The posteriors of the result sum to at most 1, too: the rest belongs to texts nobody listed.
+    1 / r = 3.3. A read counts by how clear it is beside the clearest of the track, in the product and in n: twenty
+    frames from afar neither outvote nor dilute the two in which the plate was near. The posteriors of the result sum
+    to at most 1, too: the rest belongs to texts nobody listed.
     """
     candidates = _fused_candidates([read for read in reads if read.candidates])
     best, second = ([*candidates[:2], *[Candidate("", 0.0)] * 2])[:2]
@@ -307,20 +309,34 @@ def fuse(reads: Sequence[PlateRead]) -> PlateVote:
 def _fused_candidates(reads: Sequence[PlateRead]) -> tuple[Candidate, ...]:
     if not reads:
         return ()
-    tempering = 1 / (1 + (len(reads) - 1) * _CORRELATION)
+    weights = _clarity(reads)
+    tempering = 1 / (1 + (sum(weights) - 1) * _CORRELATION)
     lists = [{c.text: c.probability * read.readability for c in read.candidates} for read in reads]
     floors = [max(1 - sum(listed.values()), _LEAST_UNLISTED) / _UNLISTED_TEXTS for listed in lists]
 
     def score(text: str) -> float:
-        pairs = zip(lists, floors, strict=True)
-        return tempering * math.fsum(math.log(max(listed.get(text, 0.0), floor)) for listed, floor in pairs)
+        rows = zip(weights, lists, floors, strict=True)
+        return tempering * math.fsum(w * math.log(max(listed.get(text, 0.0), floor)) for w, listed, floor in rows)
 
     scores = {text: score(text) for text in sorted(set().union(*lists))}
-    unlisted = math.log(_UNLISTED_TEXTS) + tempering * math.fsum(map(math.log, floors))
+    unlisted = math.log(_UNLISTED_TEXTS) + tempering * math.fsum(
+        weight * math.log(floor) for weight, floor in zip(weights, floors, strict=True)
+    )
     top = max(*scores.values(), unlisted)
     total = math.fsum(math.exp(value - top) for value in (*scores.values(), unlisted))
     fused = [Candidate(text, math.exp(value - top) / total) for text, value in scores.items()]
     return tuple(sorted(fused, key=lambda c: (-c.probability, c.text))[:_KEPT_CANDIDATES])
+
+
+def _clarity(reads: Sequence[PlateRead]) -> list[float]:
+    """How clear each read is beside the clearest, 0 to 1: the posterior of its best text times readability, squared.
+
+    Squared, because a plate is in view from afar for much longer than from near: on simulated roads two thirds of a
+    track's reads have a best text below 0.3.
+    """
+    strengths = [read.confidence * read.readability for read in reads]
+    clearest = max(strengths)
+    return [(strength / clearest) ** 2 if clearest else 1.0 for strength in strengths]
 
 
 def _fused_colour(reads: Sequence[PlateRead]) -> PlateColour:

@@ -131,6 +131,8 @@ def test_unreadable_crops_say_nothing() -> None:
     """A crop the network itself calls unreadable does not count against a clear one."""
     clear, blurred = read(("B1234XYZ", 0.9)), read(("D9XX", 0.9), readability=0.01)
     assert fuse([clear, blurred]).text == "B1234XYZ"
+    from_afar = [read(("B4", 0.1), ("B8", 0.08))] * 20
+    assert fuse([*from_afar, clear, clear]).confidence > 0.95 * fuse([clear, clear]).confidence
     assert fuse([read(), read()]).text == ""
     assert fuse([]).reads == 0
 
