@@ -39,7 +39,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _parser(arguments: Sequence[str]) -> argparse.ArgumentParser:
     """The parser; only the asked command's module is imported: `footage` runs where FastAPI is not installed."""
-    parser = argparse.ArgumentParser("cakra-simulate", description="A road with traffic, and a WhatsApp, both simulated.")
+    parser = argparse.ArgumentParser(
+        "cakra-simulate", description="A road with traffic, and a WhatsApp, both simulated."
+    )
     parser.add_argument("--version", action="version", version=f"cakra {version('cakra')}")
     commands = parser.add_subparsers(metavar="COMMAND", required=True, dest="command")
     for name, (module, told) in _COMMANDS.items():

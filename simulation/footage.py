@@ -1,8 +1,8 @@
 """Rendered traffic with exact truth: the frames of a scenario and where each plate is in them.
 
-    scenario, seed --trips--> who is where when --draw--> picture --lens--> frame
-                                     |
-                                     +--pinhole--> plate corners, hidden ones left out
+scenario, seed --trips--> who is where when --draw--> picture --lens--> frame
+                                 |
+                                 +--pinhole--> plate corners, hidden ones left out
 """
 
 from __future__ import annotations
@@ -83,7 +83,9 @@ def _vehicle(trip: Trip) -> Vehicle:
     return build(trip.plan.kind, PAINTS[trip.plan.paint], plate, SIZE_MM[trip.spec.style, trip.spec.vehicle], trip.seed)
 
 
-def _stage(picture: Image, camera: Camera, actors: Sequence[Actor], moment_s: float) -> tuple[Image, dict[Trip, Floats]]:
+def _stage(
+    picture: Image, camera: Camera, actors: Sequence[Actor], moment_s: float
+) -> tuple[Image, dict[Trip, Floats]]:
     """Draw everyone from far to near; returns each uncovered plate's corners in the drawn picture."""
     poses = [(actor, pose) for actor in actors if (pose := actor.trip.pose(moment_s))]
     poses.sort(key=lambda each: -_nearest_m(each[0], each[1]))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 from pathlib import Path
@@ -27,7 +28,7 @@ class Clip:
 
     def __init__(self, path: Path, fps: float, size: tuple[int, int]) -> None:
         self._path = path
-        self._partial = path.with_name(f".{path.name}.partial.mp4")
+        self._partial = path.with_name(f".{path.stem}.{os.getpid()}.partial.mp4")
         ffmpeg = _ffmpeg()
         self._encoder: Encoder = (
             _Pipe(ffmpeg, self._partial, fps, size) if ffmpeg else _OpenCv(self._partial, fps, size)

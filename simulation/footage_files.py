@@ -1,9 +1,9 @@
 """`cakra-simulate footage`: a scenario as files.
 
-    DIR/clip.mp4     the frames; H.264 where an ffmpeg with libx264 is on the PATH, else MPEG-4 part 2 by OpenCV
-    DIR/clip.json    {start, fps, width, height, frames, scenario, seed}; start is the moment of the first frame
-    DIR/site.yaml    lanes and calibration for the agent, exact by the camera's own geometry
-    DIR/truth.jsonl  one vehicle a line: who it is, where its plate is in each frame, what it violates and why
+DIR/clip.mp4     the frames; H.264 where an ffmpeg with libx264 is on the PATH, else MPEG-4 part 2 by OpenCV
+DIR/clip.json    {start, fps, width, height, frames, scenario, seed}; start is the moment of the first frame
+DIR/site.yaml    lanes and calibration for the agent, exact by the camera's own geometry
+DIR/truth.jsonl  one vehicle a line: who it is, where its plate is in each frame, what it violates and why
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ import yaml
 
 from agent.errors import StoreError, UsageError
 from agent.types import Corners
-from simulation.footage_clip import Clip
 from simulation.footage import film
+from simulation.footage_clip import Clip
 from simulation.footage_law import violations
 from simulation.footage_scenario import Scenario, load_scenario, names
 from simulation.footage_site import site_file
@@ -45,8 +45,8 @@ def run(args: argparse.Namespace) -> int:
         raise UsageError(f"--seed: {args.seed} is negative; give 0 or more")
     scenario = load_scenario(args.scenario)
     render(scenario, args.scenario, args.seed, args.out, args.frames)
-    print(f"{args.out / 'clip.mp4'}")
-    print(f"cakra-agent replay {args.out / 'clip.mp4'} --site {args.out / 'site.yaml'} --start {scenario.start.isoformat()}")
+    clip, site = args.out / "clip.mp4", args.out / "site.yaml"
+    print(f"cakra-agent replay {clip} --site {site} --start {scenario.start.isoformat()}")
     return 0
 
 
@@ -70,10 +70,11 @@ def render(scenario: Scenario, name: str, seed: int, folder: Path, pictures: Pat
     }  # fmt: skip
     (folder / "clip.json").write_text(json.dumps(header, indent=2) + "\n", encoding="utf-8")
     (folder / "site.yaml").write_text(yaml.safe_dump(site_file(scenario), sort_keys=False), encoding="utf-8")
-    lines = (json.dumps(truth_line(trip, seen[trip.id], scenario)) for trip in cast)
-    (folder / "truth.jsonl").write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
     if pictures:
         (pictures / "truth.json").write_text(json.dumps(dict(_corner_lists(seen, scenario.frame_count))))
+    lines = (json.dumps(truth_line(trip, seen[trip.id], scenario)) for trip in cast)
+    # last: who finds it finds all the rest
+    (folder / "truth.jsonl").write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
 
 
 def truth_line(trip: Trip, corners: dict[int, Corners], scenario: Scenario) -> dict[str, Any]:

@@ -20,8 +20,8 @@ from simulation.road.shapes import Kind
 
 WIB = ZoneInfo("Asia/Jakarta")
 _HOURS = ((time(6), time(10)), (time(16), time(21)))
-_SUBJECT = (PlateColour.WHITE, PlateColour.BLACK, PlateColour.DEALER)
-"""Public transport, government and diplomatic plates are exempt; free-trade plates do not belong on the mainland."""
+_EXEMPT = (PlateColour.YELLOW, PlateColour.RED, PlateColour.BLUE)
+"""Public transport, government, diplomatic."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,4 +58,4 @@ def odd_even_in_force(local: datetime) -> bool:
 
 
 def _subject_to_odd_even(trip: Trip) -> bool:
-    return trip.plan.kind is not Kind.MOTORCYCLE and trip.spec.colour in _SUBJECT
+    return trip.plan.kind is not Kind.MOTORCYCLE and trip.spec.colour not in _EXEMPT

@@ -58,7 +58,9 @@ class Camera:
 
     def ground(self, pixels: Floats) -> Floats:
         """(..., 2) pixels below the horizon -> (..., 2) X, Y on the road."""
-        rays = np.concatenate([(pixels - self.centre) / self.focal_px, np.ones((*pixels.shape[:-1], 1))], -1) @ self.axes
+        rays = (
+            np.concatenate([(pixels - self.centre) / self.focal_px, np.ones((*pixels.shape[:-1], 1))], -1) @ self.axes
+        )
         return (self.place + rays * (self.height_m / -rays[..., 2:]))[..., :2]
 
     def horizon_px(self) -> float:

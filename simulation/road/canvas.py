@@ -150,9 +150,7 @@ def _draw_part(fine: Image, part: Part, pixels: Floats) -> None:
     corners = np.array([(0, 0), (width, 0), (width, height), (0, height)], np.float32) - np.float32(0.5)
     matrix = cv2.getPerspectiveTransform(corners, (pixels - (left, top)).astype(np.float32))
     area = np.ascontiguousarray(fine[top:bottom, left:right])
-    cv2.warpPerspective(
-        texture, matrix, (right - left, bottom - top), area, cv2.INTER_LINEAR, cv2.BORDER_TRANSPARENT
-    )
+    cv2.warpPerspective(texture, matrix, (right - left, bottom - top), area, cv2.INTER_LINEAR, cv2.BORDER_TRANSPARENT)
     fine[top:bottom, left:right] = area
 
 

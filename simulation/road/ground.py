@@ -139,4 +139,3 @@ def _beside(colour: Field, x: Field, y: Field, street: Street, rng: np.random.Ge
     )
     blocks = np.where(np.mod(y, 2.0) < 1.0, 190.0, 62.0).astype(np.float32)
     cover(kerbs, (0, 2, 4), blocks + fine * 5)
-

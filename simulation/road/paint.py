@@ -1,4 +1,4 @@
-"""What stands on the faces of a vehicle: grille, lamps, glass, doors. Each painter gets a sheet in the paint's colour."""
+"""What stands on the faces of a vehicle: grille, lamps, glass, doors. A painter gets a sheet in the paint's colour."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from simulation.road.sheet import Colour, Sheet, mix, shade
+from simulation.road.sheet import Colour, Place, Sheet, mix, shade
 
 PAINTS: Mapping[str, Colour] = {
     "white": (226, 228, 226),
@@ -63,18 +63,11 @@ def bumper(sheet: Sheet, look: Look) -> None:
 
 def grille(sheet: Sheet, look: Look) -> None:
     """Upper front: lamps at the corners, the grille between them with its badge."""
-    style = look.rng.random()
     sheet.fade(1.05, 0.9)
-    wide = 0.24 if not look.big else 0.16
-    for left, tip in ((True, 0.0), (False, 1.0)):
-        mirror = (lambda x: x) if left else (lambda x: 1 - x)
-        sheet.poly([(mirror(x), y) for x, y in ((0.015, 0.14), (wide, 0.3), (wide - 0.02, 0.74), (0.03, 0.7))], TRIM)
-        sheet.poly([(mirror(x), y) for x, y in ((0.03, 0.2), (wide - 0.02, 0.35), (wide - 0.04, 0.68), (0.045, 0.64))], shade(LAMP, 0.82))
-        sheet.disc(mirror(0.09 if not look.big else 0.07), 0.45, 0.055, LAMP)
-        sheet.disc(mirror(wide - 0.06), 0.5, 0.045, shade(LAMP, 0.95))
-        sheet.box(*sorted_box(mirror(0.022), 0.3, mirror(0.045), 0.6), AMBER)
-        del tip
-    if style < 0.6:
+    wide = 0.16 if look.big else 0.24
+    for mirrored in (False, True):
+        _head_lamp(sheet, wide, mirrored)
+    if look.rng.random() < 0.6:
         sheet.box(0.28, 0.18, 0.72, 0.84, DARK, 0.05)
         for row in np.linspace(0.3, 0.74, 4):
             sheet.line((0.3, float(row)), (0.7, float(row)), 0.02, mix(TRIM, CHROME, 0.55))
@@ -85,12 +78,21 @@ def grille(sheet: Sheet, look: Look) -> None:
     sheet.disc(0.5, 0.42, 0.035, shade(CHROME, 0.7))
 
 
-def sorted_box(x1: float, y1: float, x2: float, y2: float) -> tuple[float, float, float, float]:
-    return min(x1, x2), y1, max(x1, x2), y2
+def _head_lamp(sheet: Sheet, wide: float, mirrored: bool) -> None:
+    """Housing, glass, two reflectors and the amber indicator at the outer edge."""
+
+    def at(*places: Place) -> list[Place]:
+        return [(1 - x, y) for x, y in places] if mirrored else list(places)
+
+    sheet.poly(at((0.015, 0.14), (wide, 0.3), (wide - 0.02, 0.74), (0.03, 0.7)), TRIM)
+    sheet.poly(at((0.03, 0.2), (wide - 0.02, 0.35), (wide - 0.04, 0.68), (0.045, 0.64)), shade(LAMP, 0.82))
+    for x, y, radius, light in ((0.07 if wide < 0.2 else 0.09, 0.45, 0.055, 1.0), (wide - 0.06, 0.5, 0.045, 0.95)):
+        sheet.disc(*at((x, y))[0], radius, shade(LAMP, light))
+    sheet.poly(at((0.022, 0.3), (0.045, 0.3), (0.045, 0.6), (0.022, 0.6)), AMBER)
 
 
 def hood(sheet: Sheet, look: Look) -> None:
-    """Bonnet: curved, so lighter along two lines; it mirrors the sky towards the windscreen. Its top edge is the rear."""
+    """Bonnet: curved, so lighter along two lines. Its upper edge is the one at the windscreen."""
     sheet.fade_across((0.84, 0.98, 1.08, 1.02, 1.0, 1.04, 1.1, 1.0, 0.86))
     sheet.fade(1.1, 0.94)
     for x, lean in ((0.2, 0.05), (0.8, -0.05)):
@@ -109,7 +111,8 @@ def windscreen(sheet: Sheet, look: Look) -> None:
         sheet.disc(x, 0.36, 0.1, seat)
     # Indonesia drives on the left, so the driver sits on the picture's left when the vehicle comes
     sheet.disc(0.3, 0.4, 0.095, (66, 86, 112))
-    sheet.poly([(0.18, 0.95), (0.2, 0.62), (0.27, 0.53), (0.33, 0.53), (0.4, 0.62), (0.42, 0.95)], shade(_shirt(look), 0.6))
+    torso = [(0.18, 0.95), (0.2, 0.62), (0.27, 0.53), (0.33, 0.53), (0.4, 0.62), (0.42, 0.95)]
+    sheet.poly(torso, shade(_shirt(look), 0.6))
     sheet.box(0.0, 0.86, 1.0, 1.0, shade(GLASS, 0.5))
     sheet.soften(0.02)
     _reflection(sheet, look)

@@ -45,7 +45,9 @@ def arrows(street: Street) -> Iterator[Part]:
     for lane in street.lanes:
         for start in (18.5, 40.5, 62.5):
             shape = np.array(_ARROW) if lane.towards else np.array(_ARROW) * (1, -1) + (0, 2.4)
-            points = np.column_stack([shape[:, 0] * 1.2 + lane.centre_m, shape[:, 1] * 1.3 + start, np.zeros(len(shape))])
+            points = np.column_stack(
+                [shape[:, 0] * 1.2 + lane.centre_m, shape[:, 1] * 1.3 + start, np.zeros(len(shape))]
+            )
             yield Patch(points, hazy((176, 182, 184), start))
 
 
@@ -61,7 +63,12 @@ def shops(street: Street, rng: np.random.Generator) -> Iterator[Part]:
         if rng.random() < 0.7:
             roof = [(x, y + 4.8, 3.0), (x, y + 0.2, 3.0), (x - 1.1, y + 0.2, 2.55), (x - 1.1, y + 4.8, 2.55)]
             yield Patch(np.array(roof), hazy(awning, y))
-            edge = [(x - 1.1, y + 4.8, 2.55), (x - 1.1, y + 0.2, 2.55), (x - 1.1, y + 0.2, 2.3), (x - 1.1, y + 4.8, 2.3)]
+            edge = [
+                (x - 1.1, y + 4.8, 2.55),
+                (x - 1.1, y + 0.2, 2.55),
+                (x - 1.1, y + 0.2, 2.3),
+                (x - 1.1, y + 4.8, 2.3),
+            ]
             yield Patch(np.array(edge), hazy(shade(awning, 0.7), y))
     far = edges(street).median_end - 9.5
     for y in np.arange(_TO_M, 30.0, -6.0):
@@ -130,8 +137,8 @@ class Plant:
 def plants(street: Street, rng: np.random.Generator) -> list[Plant]:
     """Trees along the pavement, shrubs in the median, more trees beyond the other carriageway; far ones first."""
     edge = edges(street)
-    found = [_plant(rng, edge.verge + 0.7, y, 1.75, (1.35, 1.35, 1.5), 320) for y in np.arange(24.0, _TO_M, 8.5)]
-    found += [_plant(rng, edge.left_kerb - 1.0, y, 0.25, (0.55, 0.8, 0.5), 90) for y in np.arange(12.0, _TO_M, 2.9)]
+    found = [_plant(rng, edge.verge + 0.7, y, 1.75, (1.35, 1.35, 1.5), 480) for y in np.arange(24.0, _TO_M, 8.5)]
+    found += [_plant(rng, edge.left_kerb - 1.0, y, 0.2, (0.5, 0.85, 0.42), 420) for y in np.arange(12.0, _TO_M, 2.9)]
     found += [_plant(rng, edge.median_end - 8.6, y, 1.6, (2.0, 2.2, 2.2), 300) for y in np.arange(38.0, _TO_M, 7.0)]
     return sorted(found, key=lambda plant: -float(plant.root[1]))
 
@@ -144,8 +151,8 @@ def _plant(
     out /= np.linalg.norm(out, axis=1, keepdims=True)
     out *= rng.uniform(0.35, 1.0, (count, 1)) ** 0.6
     root = np.array([x + rng.normal(0, 0.15), y + rng.normal(0, 0.4), 0.1])
-    middle = root + (0, 0, trunk_m + size_now[2])
-    radius = rng.uniform(0.07, 0.2, (count, 1)) * size_now.mean() ** 0.7
+    middle = root + np.array((0, 0, trunk_m + size_now[2]))
+    radius = rng.uniform(0.05, 0.17, (count, 1)) * size_now.mean() ** 1.1
     tones = 0.62 + 0.38 * out @ TO_SUN + 0.12 * out[:, 2] + rng.normal(0, 0.09, count)
     # the clumps that the camera sees last are the near and high ones
     order = np.argsort(-out[:, 1] * 1.0 + out[:, 2] * 0.6)
@@ -158,7 +165,7 @@ def draw_plants(picture: Image, camera: Camera, found: Sequence[Plant]) -> None:
     for plant in found:
         distance = float(plant.root[1])
         scale = camera.focal_px / distance
-        foot, fork = camera.project(np.array([plant.root, plant.root + (0, 0, plant.trunk_m + 0.6)]))
+        foot, fork = camera.project(plant.root + np.array([(0, 0, 0), (0, 0, plant.trunk_m + 0.6)]))
         if plant.trunk_m > 1:
             ends = [tuple(int(v) for v in np.round(end)) for end in (foot, fork)]
             cv2.line(picture, ends[0], ends[1], hazy((62, 78, 92), distance), max(1, round(0.17 * scale)), cv2.LINE_AA)

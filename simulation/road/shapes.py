@@ -1,4 +1,4 @@
-"""How the kinds of vehicles are built: a spine of cross-sections from the front bumper over the roof to the rear one."""
+"""How the kinds of vehicles are built: a spine of cross-sections from the front bumper over the roof to the rear."""
 
 from __future__ import annotations
 

@@ -57,7 +57,12 @@ class Sheet:
             return
         rx, ry = round_m * self.px_per_m / self.width, round_m * self.px_per_m / self.height
         turn = np.linspace(0, np.pi / 2, 6)
-        corners = ((right - rx, bottom - ry, 0), (left + rx, bottom - ry, 1), (left + rx, top + ry, 2), (right - rx, top + ry, 3))
+        corners = (
+            (right - rx, bottom - ry, 0),
+            (left + rx, bottom - ry, 1),
+            (left + rx, top + ry, 2),
+            (right - rx, top + ry, 3),
+        )
         self.poly([
             (x + rx * float(np.cos(a + q * np.pi / 2)), y + ry * float(np.sin(a + q * np.pi / 2)))
             for x, y, q in corners for a in turn

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
+from itertools import pairwise
 
 import numpy as np
 
@@ -58,7 +59,9 @@ def build(kind: Kind, paint: Colour, plate: Image, plate_mm: tuple[int, int], se
     blocks = {}
     for away in (False, True):
         look = Look(paint, np.random.default_rng(seed), kind in (Kind.BUS, Kind.TRUCK))
-        blocks[away] = motorcycle_blocks(look, away) if kind is Kind.MOTORCYCLE else _car_blocks(kind, shape, look, away)
+        blocks[away] = (
+            motorcycle_blocks(look, away) if kind is Kind.MOTORCYCLE else _car_blocks(kind, shape, look, away)
+        )
     front, rear = (
         Face(_plate_quad(place, plate_mm, behind), plate)
         for place, behind in ((shape.front_plate, False), (shape.rear_plate, True))
@@ -170,7 +173,9 @@ def _shoulder(shape: Shape, look: Look, flank_quad: Floats, side: int, away: boo
     return Patch(np.array([*flank_quad[:2], *edge]), shade(look.paint, light))
 
 
-def _side_face(look: Look, quad: Floats, height_m: float, paint: partial[None], side: int, away: bool) -> Iterator[Part]:
+def _side_face(
+    look: Look, quad: Floats, height_m: float, paint: partial[None], side: int, away: bool
+) -> Iterator[Part]:
     """Painted from the front to the rear; on the right-hand side the picture runs the other way."""
     sheet = Sheet(float(np.ptp(quad[:, 1])), height_m, look.paint, 160.0)
     paint(sheet, look)
@@ -190,7 +195,7 @@ def _sliced(face: Face) -> Iterator[Face]:
     a, b, c, d = face.quad
     along = abs(b[1] - a[1]) > abs(d[1] - a[1])
     cuts = np.linspace(0, 1, count + 1)
-    for low, high in zip(cuts, cuts[1:], strict=False):
+    for low, high in pairwise(cuts):
         size = face.texture.shape[1] if along else face.texture.shape[0]
         start, end = round(low * size), max(round(low * size) + 1, round(high * size))
         if along:
@@ -215,7 +220,12 @@ def _tyres(shape: Shape) -> Iterator[Part]:
 def _wheels(shape: Shape, side: int) -> Iterator[Part]:
     for y in shape.axles_m:
         x = side * (shape.width_m / 2 + 0.01)
-        for share, colour in ((1.0, (26, 25, 25)), (0.66, (120, 118, 116)), (0.5, (70, 69, 68)), (0.16, (150, 148, 146))):
+        for share, colour in (
+            (1.0, (26, 25, 25)),
+            (0.66, (120, 118, 116)),
+            (0.5, (70, 69, 68)),
+            (0.16, (150, 148, 146)),
+        ):
             yield _wheel(x, y, shape.wheel_m, shape.wheel_m * share, colour)
 
 
@@ -237,8 +247,16 @@ def _mirrors(shape: Shape, look: Look) -> Iterator[Part]:
     for side in (-1, 1):
         x = side * (shape.width_m / 2 + 0.02)
         out = side * 0.17
-        yield Patch(np.array([(x, y, z + 0.16), (x + out, y, z + 0.15), (x + out, y, z + 0.01), (x, y, z)]), shade(look.paint, 0.78))
-        yield Patch(np.array([(x, y + 0.08, z + 0.14), (x + out, y + 0.08, z + 0.13), (x + out, y, z + 0.15), (x, y, z + 0.16)]), shade(look.paint, 1.0))
+        yield Patch(
+            np.array([(x, y, z + 0.16), (x + out, y, z + 0.15), (x + out, y, z + 0.01), (x, y, z)]),
+            shade(look.paint, 0.78),
+        )
+        yield Patch(
+            np.array(
+                [(x, y + 0.08, z + 0.14), (x + out, y + 0.08, z + 0.13), (x + out, y, z + 0.15), (x, y, z + 0.16)]
+            ),
+            shade(look.paint, 1.0),
+        )
 
 
 def _cargo(look: Look, away: bool) -> Iterator[Part]:
@@ -247,7 +265,10 @@ def _cargo(look: Look, away: bool) -> Iterator[Part]:
     box = Look((208, 206, 200), look.rng, big=True)
     yield Patch(np.array([(-half, y2, z1), (half, y2, z1), (half, y2, 0.45), (-half, y2, 0.45)]), DARK)
     for x in (-half + 0.05, half - 0.35):
-        yield Patch(np.array([(x, y2 - 0.9, 0.7), (x + 0.3, y2 - 0.9, 0.7), (x + 0.3, y2 - 0.9, 0), (x, y2 - 0.9, 0)]), (28, 27, 27))
+        yield Patch(
+            np.array([(x, y2 - 0.9, 0.7), (x + 0.3, y2 - 0.9, 0.7), (x + 0.3, y2 - 0.9, 0), (x, y2 - 0.9, 0)]),
+            (28, 27, 27),
+        )
     quads = {
         "front": [(-half, y1, z2), (half, y1, z2), (half, y1, z1), (-half, y1, z1)],
         "rear": [(half, y2, z2), (-half, y2, z2), (-half, y2, z1), (half, y2, z1)],
