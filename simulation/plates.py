@@ -289,10 +289,10 @@ class Pen:
 
 def random_pen(rng: np.random.Generator, style: Style, vehicle: Vehicle) -> Pen:
     """A press tool as the style has it: old plates thicker and looser, motorcycles wider."""
-    wide = 0.05 if vehicle == "motorcycle" else 0.0
-    stroke = rng.uniform(0.1, 0.17) if style == "old" else rng.uniform(0.105, 0.15)
+    width = rng.uniform(0.31, 0.41) if vehicle == "car" else rng.uniform(0.38, 0.56)
+    stroke = rng.uniform(0.1, 0.17) if style == "old" else rng.uniform(0.085, 0.15)
     return Pen(
-        width=float(rng.uniform(0.31, 0.41) + wide),
+        width=float(width),
         stroke=float(stroke),
         jitter=float(rng.uniform(0.0, 0.05 if style == "old" else 0.025)),
         variants={c: int(rng.choice(len(v), p=_leaning(len(v)))) for c, v in GLYPHS.items()},

@@ -26,6 +26,8 @@ FLAT_HEIGHT, REAL_HEIGHT = 60, 64
 COLOURS = tuple(c for c in PlateColour if c is not PlateColour.UNKNOWN)
 MAX_TEXT, FIRST_YEAR, YEARS = 10, 2019, 20
 UNKNOWN = -1
+LOOKALIKES = "OQGC"
+"""Letters that differ by one short stroke are shown more often."""
 
 SHARES = {
     PlateColour.BLACK: 0.5,
@@ -68,7 +70,11 @@ def random_text(rng: np.random.Generator) -> str:
     """Seven in ten as Indonesian plates are built, the rest any Latin plate; all letters equally often."""
 
     def letters(low: int, high: int) -> str:
-        return "".join(chr(65 + int(i)) for i in rng.integers(0, 26, int(rng.integers(low, high + 1))))
+        count = int(rng.integers(low, high + 1))
+        return "".join(
+            LOOKALIKES[int(rng.integers(4))] if rng.random() < 0.15 else chr(65 + int(rng.integers(26)))
+            for _ in range(count)
+        )
 
     def digits(low: int, high: int) -> str:
         return "".join(str(int(i)) for i in rng.integers(0, 10, int(rng.integers(low, high + 1))))
@@ -133,8 +139,8 @@ class Composer:
 
     def _draw(self, face: Typeface, scatter: float, vehicle: Vehicle) -> Draw:
         rng = self._rng
-        narrow = rng.uniform(0.72, 1.12) if vehicle == "car" else rng.uniform(0.85, 1.25)
-        grow = int(rng.choice([-1, -1, 0, 0, 0, 1, 2] if vehicle == "motorcycle" else [-1, 0, 0, 0, 1, 2]))
+        narrow = rng.uniform(0.72, 1.12) if vehicle == "car" else rng.uniform(0.9, 1.6)
+        grow = int(rng.choice([-1, -1, -1, 0, 0, 0, 1] if vehicle == "motorcycle" else [-1, 0, 0, 0, 1, 2]))
 
         def draw(char: str, height_px: float) -> Mask:
             choices = face[char]
@@ -275,7 +281,8 @@ class Composer:
     def _seen(self, corners: np.ndarray, vehicle: str) -> np.ndarray:
         """Homography from the canvas to the 160 x 48 crop."""
         quad = self._posed(vehicle)
-        crop = self._boxed(quad) if self._rng.random() < 0.4 else self._cornered(quad)
+        boxed = self._rng.random() < (0.55 if vehicle == "motorcycle" else 0.3)
+        crop = self._boxed(quad) if boxed else self._cornered(quad)
         to_photo = cv2.getPerspectiveTransform(corners, quad)
         return to_crop(crop) @ to_photo
 
@@ -283,7 +290,7 @@ class Composer:
         """The plate's corners in an imagined frame, about 160 x 48, turned, slanted and foreshortened."""
         rng = self._rng
         # motorcycles carry their plates turned, and are seen from the side
-        turn_deg, slant_sigma, drop_sigma = (8.0, 0.2, 0.09) if vehicle == "motorcycle" else (4.5, 0.12, 0.05)
+        turn_deg, slant_sigma, drop_sigma = (7.0, 0.28, 0.11) if vehicle == "motorcycle" else (4.5, 0.12, 0.05)
         quad = np.float32([[-80, -24], [80, -24], [80, 24], [-80, 24]])
         turn = np.deg2rad(rng.normal(0, turn_deg))
         slant, drop = rng.normal(0, slant_sigma), rng.normal(0, drop_sigma)
