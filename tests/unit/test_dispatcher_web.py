@@ -1,0 +1,274 @@
+"""Console and webhook: what they show, what they hide, and whom they refuse."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import hmac
+import json
+import re
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from dispatcher_world import NOW, PICTURES, UNIT, evidence, report, signed, write_config
+from fastapi import FastAPI
+from sqlalchemy import func, select
+
+from dispatcher.app import Dispatcher, load_parts
+from dispatcher.console import words
+from dispatcher.console.pages import ago, as_whatsapp
+from dispatcher.owners_import import import_owners
+from dispatcher.schema import webhook_inbox
+from dispatcher.settings import load_settings
+from dispatcher.store import Store
+from dispatcher.whatsapp import WhatsAppClient
+from dispatcher.workflow import Event, State
+from wire.messages import Verdict
+from wire.topics import Up, UpTopic
+
+
+class Browser:
+    """Asks the application in this process, and keeps its cookies."""
+
+    def __init__(self, application: FastAPI) -> None:
+        self._transport = httpx.ASGITransport(app=application)
+        self.cookies = httpx.Cookies()
+
+    def request(self, method: str, path: str, **options: Any) -> httpx.Response:
+        async def ask() -> httpx.Response:
+            base = "http://127.0.0.1:8080"
+            async with httpx.AsyncClient(transport=self._transport, base_url=base, cookies=self.cookies) as client:
+                answer = await client.request(method, path, **options)
+                self.cookies.update(client.cookies)
+                return answer
+
+        return asyncio.run(ask())
+
+    def get(self, path: str, **options: Any) -> httpx.Response:
+        return self.request("GET", path, **options)
+
+    def post(self, path: str, **options: Any) -> httpx.Response:
+        return self.request("POST", path, **options)
+
+
+class World:
+    def __init__(self, folder: Path) -> None:
+        settings = load_settings(write_config(folder))
+        parts = load_parts(settings)
+        self.store = Store.open(settings.database)
+        zone, path = settings.zone, folder / "owners.csv"
+        import_owners(self.store, parts.sealer, path, NOW, zone, lambda row: None, lambda rows: None)
+        self.whatsapp = WhatsAppClient(
+            settings.whatsapp, parts.token, transport=httpx.MockTransport(lambda _: httpx.Response(500))
+        )
+        self.dispatcher = Dispatcher(parts, self.store, self.whatsapp, clock=lambda: NOW)
+        self.web = Browser(self.dispatcher.web)
+
+    def arrive(self, **changes: Any) -> str:
+        """A case that the worker has brought as far as it goes; its reference."""
+        take = self.dispatcher.intake.take
+        take(UpTopic(UNIT, Up.VIOLATION), signed(report(**changes)), NOW)
+        for role in PICTURES:
+            take(UpTopic(UNIT, Up.EVIDENCE), evidence(role), NOW)
+        while self.dispatcher.worker.step():
+            pass
+        reference: str = self.cases()[0]["reference"]
+        return reference
+
+    def cases(self) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = self.web.get("/api/cases.json").json()
+        return found
+
+    def close(self) -> None:
+        self.whatsapp.close()
+        self.store.close()
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> Iterator[World]:
+    world = World(tmp_path)
+    yield world
+    world.close()
+
+
+def sign(body: bytes, secret: str = "sim-app-secret") -> dict[str, str]:
+    return {"X-Hub-Signature-256": "sha256=" + hmac.new(secret.encode(), body, hashlib.sha256).hexdigest()}
+
+
+def kept(world: World) -> int:
+    with world.store.reading() as connection:
+        return connection.scalar(select(func.count()).select_from(webhook_inbox)) or 0
+
+
+def test_the_handshake_answers_whatsapp_alone(world: World) -> None:
+    """A stranger must not be able to claim the webhook, nor learn the token."""
+    asked = {"hub.mode": "subscribe", "hub.verify_token": "sim-verify-token", "hub.challenge": "4711"}
+    answer = world.web.get("/webhook", params=asked)
+    assert (answer.status_code, answer.text) == (200, "4711")
+    assert world.web.get("/webhook", params={**asked, "hub.verify_token": "x"}).status_code == 403
+    assert world.web.get("/webhook").status_code == 403
+
+
+def test_a_signed_call_is_kept_once(world: World) -> None:
+    """WhatsApp delivers twice and for a week; each call must be on the disk before it is answered."""
+    body = b'{"entry":[]}'
+    for _ in range(2):
+        assert world.web.post("/webhook", content=body, headers=sign(body)).status_code == 200
+    assert kept(world) == 1
+
+
+@pytest.mark.parametrize("headers", [{}, {"X-Hub-Signature-256": "sha256=\xe9"}, sign(b"other"), sign(b"{}", "guess")])
+def test_a_forged_call_is_refused_and_counted(world: World, headers: dict[str, str]) -> None:
+    """Anybody could otherwise confirm anybody's violation."""
+    raw = {name: value.encode("latin-1") for name, value in headers.items()}
+    assert world.web.post("/webhook", content=b"{}", headers=raw).status_code == 403
+    assert kept(world) == 0
+    assert world.web.get("/health").json()["counters"] == {"webhook.bad_signature": 1}
+
+
+def test_an_oversize_call_is_refused(world: World) -> None:
+    """A flood must not fill memory or disk."""
+    body = b"x" * (3 * 1024 * 1024 + 1)
+    assert world.web.post("/webhook", content=body, headers=sign(body)).status_code == 413
+
+
+def test_the_list_and_the_case_show_what_an_operator_needs(world: World) -> None:
+    """A person who decides must see plate, runner-up, pictures, reasons, facts and timeline."""
+    reference = world.arrive(verdict=Verdict.REVIEW, reasons=("low_confidence",))
+    page = world.web.get("/", params={"state": "review"}).text
+    assert "B 1234 XYZ" in page
+    assert reference in page
+    page = world.web.get(f"/cases/{reference}").text
+    for shown in ("B 1284 XYZ", "99.1 %", "day of month", "low confidence", "Put before a person", "evidence/context"):
+        assert shown in page
+    picture = world.web.get(f"/cases/{reference}/evidence/context")
+    assert (picture.headers["content-type"], picture.content) == ("image/jpeg", next(iter(PICTURES.values())))
+
+
+def test_personal_data_is_masked(world: World) -> None:
+    """Whoever looks over an operator's shoulder must not read names and numbers."""
+    reference = world.arrive()
+    page = world.web.get(f"/cases/{reference}").text
+    assert "B••• S••••••" in page
+    for secret in ("Budi", "3456", "3171"):
+        assert secret not in page
+    assert world.cases()[0]["plate"] == "B 12•• ••Z"
+
+
+def test_pages_load_nothing_from_elsewhere(world: World) -> None:
+    """A console that calls another host tells that host who is being looked at."""
+    reference = world.arrive()
+    for path in ("/", f"/cases/{reference}", f"/cases/{reference}/withdraw", "/static/console.css"):
+        answer = world.web.get(path)
+        assert answer.status_code == 200
+        assert "default-src 'none'" in answer.headers["content-security-policy"]
+        assert not re.search(r"(src|href|url)\W{1,3}https?:", answer.text)
+        assert "<script" not in answer.text
+
+
+def form(world: World, path: str) -> dict[str, str]:
+    token = re.search(r'name="token" value="([^"]+)"', world.web.get(path).text)
+    assert token is not None
+    return {"token": token[1], "why": "looked at it"}
+
+
+def test_a_person_approves_from_the_console(world: World) -> None:
+    """A doubtful case that a person accepts must go on, with that person's reason in its timeline."""
+    reference = world.arrive(verdict=Verdict.REVIEW, reasons=("low_confidence",))
+    filled = form(world, f"/cases/{reference}/approve")
+    assert world.web.post(f"/cases/{reference}/approve", data=filled).status_code == 303
+    assert world.cases()[0]["state"] == "validated"
+    assert "looked at it" in world.web.get(f"/cases/{reference}").text
+    again = world.web.post(f"/cases/{reference}/approve", data=filled)
+    assert (again.status_code, again.text) == (409, "a case that is validated cannot be approved; look at it again")
+
+
+def test_a_form_from_another_site_is_refused(world: World) -> None:
+    """A page that an operator happens to visit must not decide for them."""
+    reference = world.arrive(verdict=Verdict.REVIEW)
+    path = f"/cases/{reference}/withdraw"
+    filled = form(world, path)
+    assert world.web.post(path, data={**filled, "token": "guess"}).status_code == 403
+    assert world.web.post(path, data=filled, headers={"Sec-Fetch-Site": "cross-site"}).status_code == 403
+    world.web.cookies.clear()
+    assert world.web.post(path, data=filled).status_code == 403
+    assert world.cases()[0]["state"] == "review"
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/cases/AAAA-AAAA-AAAA-AAAA",
+        "/cases/x",
+        "/cases/%2e%2e%2fetc/evidence/context",
+        "/static/..%2f..%2fpages.py",
+        "/static/nothing",
+        "/cases/AAAA-AAAA-AAAA-AAAA/evidence/context",
+        "/cases/AAAA-AAAA-AAAA-AAAA/approve",
+        "/docs",
+    ],
+)
+def test_what_is_not_there_is_not_found(world: World, path: str) -> None:
+    """A guessed path must show neither a file nor a traceback."""
+    assert world.web.get(path).status_code == 404
+
+
+def test_another_host_name_is_refused(world: World) -> None:
+    """A name that an attacker points at the loopback address must not open the console."""
+    assert world.web.get("/", headers={"Host": "evil.example"}).status_code == 400
+
+
+def test_a_pause_is_shown_and_resumed(world: World) -> None:
+    """When sending stands still, whoever opens the console must see it first."""
+    from dispatcher import sends
+
+    with world.store.writing() as connection:
+        sends.stop(connection, sends.SENDER, 131031, NOW)
+    assert "131031" in world.web.get("/").text
+    answer = world.web.post("/sending/resume", data={**form(world, "/"), "scope": "sender"})
+    assert answer.status_code == 303
+    assert "131031" not in world.web.get("/").text
+
+
+def test_health_says_when_the_database_is_away(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Monitoring must wake somebody before units run full."""
+    assert world.web.get("/health").json()["status"] == "ok"
+    from dispatcher.errors import StoreError
+
+    def away(*_: object) -> None:
+        raise StoreError("database: disk I/O error")
+
+    monkeypatch.setattr(Store, "reading", away)
+    answer = world.web.get("/health")
+    assert (answer.status_code, answer.json()["database"]) == (503, "database: disk I/O error")
+
+
+def test_every_code_has_its_word() -> None:
+    """An operator must not meet the database's codes."""
+    assert set(words.STATES) == set(State) == set(words.TONES)
+    assert {state for _, states in words.GROUPS for state in states} == set(State)
+    assert set(Event) <= set(words.EVENTS)
+
+
+def test_ages_and_messages_read_well() -> None:
+    """Ages are read at a glance, and a message's text can never become markup."""
+    ages = [ago(NOW - timedelta(seconds=seconds), NOW) for seconds in (-5, 40, 600, 7200, 400_000)]
+    assert ages == ["0 s", "40 s", "10 min", "2 h", "4 d"]
+    assert str(as_whatsapp("a *b* <i>")) == "a <b>b</b> &lt;i&gt;"
+
+
+def test_the_api_gives_the_seconds_to_the_message(world: World) -> None:
+    """The service's promise is minutes; it must be measurable."""
+    from dispatcher import cases
+
+    world.arrive()
+    with world.store.writing() as connection:
+        case = cases.listed(connection)[0]
+        cases.move(connection, case.case_id, Event.WAS_DELIVERED, NOW) if case.state is State.QUEUED else None
+    (case_json,) = world.cases()
+    assert case_json["seconds_to_message"] == 59.0
+    assert json.loads(json.dumps(case_json))["delivered_at"] == NOW.isoformat()
