@@ -13,7 +13,6 @@ from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from threading import Event, Thread
 from typing import Any
 
@@ -207,14 +206,3 @@ def _listen(host: str, port: int) -> socket.socket:
         return socket.create_server((host, port), backlog=128)
     except OSError as error:
         raise CakraError(f"web: {host}:{port}: {error.strerror}; free the port or set another in web.port") from None
-
-
-def data_folder(settings: Settings) -> Path:
-    """Where the evidence goes; made when it is not there. Raises StoreError."""
-    try:
-        settings.evidence.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise StoreError(
-            f"{settings.evidence}: evidence: {error.strerror}; name a folder that can be written"
-        ) from None
-    return settings.evidence

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from dispatcher_world import NOW, OWNERS, PHONE, PICTURES, UNIT, evidence, event_id, report, signed, write_config
+from dispatcher_world import NOW, OWNERS, PHONE, PICTURES, UNIT, event_id, evidence, report, signed, write_config
 from sqlalchemy import select
 
 from dispatcher import cases, decisions, sends

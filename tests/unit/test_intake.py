@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from dispatcher_world import KEY, NOW, PICTURES, UNIT, evidence, event_id, report, signed
+from dispatcher_world import KEY, NOW, PICTURES, UNIT, event_id, evidence, report, signed
 from sqlalchemy import func, select
 
 from dispatcher import cases
@@ -110,9 +110,7 @@ def test_another_content_under_a_known_id_goes_to_quarantine(world: World) -> No
         (UNIT, SigningKey.generate(), "unknown_key"),
     ],
 )
-def test_reports_of_strangers_are_refused_and_counted(
-    world: World, unit_id: str, key: SigningKey, reason: str
-) -> None:
+def test_reports_of_strangers_are_refused_and_counted(world: World, unit_id: str, key: SigningKey, reason: str) -> None:
     """Nobody but an approved unit may accuse."""
     assert world.result(Up.VIOLATION, signed(report(), key), unit_id) == (AckResult.REJECTED, False, reason)
     assert world.counted() == {f"refused.violation.{reason}": 1}
