@@ -25,8 +25,9 @@ from wire.canonical import sha256_hex
 from wire.codec import encode
 from wire.messages import EvidenceRef, SignedReport
 
-BUSY_S = 10.0
-"""How long one process waits for the other's transaction: each is a few rows, 10-20 ms with fsync on an SD card."""
+BUSY_S = 30.0
+"""How long one process waits for the other's transaction. Each is a few rows, 10-20 ms with fsync on an SD card, but
+SQLite's lock has no queue: while the uplink works off a long backlog the agent must try some times."""
 ROWS = 100
 """Rows taken up at a time: some windows full, and so few that sorting out the next one takes microseconds."""
 
@@ -218,13 +219,18 @@ class Outbox:
     def _open(self) -> None:
         for pragma in ("journal_mode = wal", "synchronous = full", "foreign_keys = on"):
             self._db.execute(f"pragma {pragma}").fetchall()
+        if self._version() == len(MIGRATIONS):
+            return  # the usual case takes no lock from the other process
         with self._transaction():
-            version = int(self._one("pragma user_version"))
-            if version > len(MIGRATIONS):
-                raise StoreError(f"{self._path}: schema {version} is newer than this software; update the software")
-            for migrate in MIGRATIONS[version:]:
+            for migrate in MIGRATIONS[self._version() :]:
                 migrate(self._db)
             self._db.execute(f"pragma user_version = {len(MIGRATIONS)}")
+
+    def _version(self) -> int:
+        version = int(self._one("pragma user_version"))
+        if version > len(MIGRATIONS):
+            raise StoreError(f"{self._path}: schema {version} is newer than this software; update the software")
+        return version
 
     def _insert_item(self, event_id: str, sha256: str, piece: EvidenceRef | None, size_bytes: int) -> None:
         self._db.table("item").insert(

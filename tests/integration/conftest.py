@@ -30,7 +30,8 @@ def make_mosquitto(tmp_path: Path) -> Iterator[Callable[[str], Broker]]:
         path = tmp_path / f"mosquitto-{len(started)}.conf"
 
         def command(port: int) -> list[str]:
-            path.write_text(settings.format(port=port))
+            # As root it would become another user, who may not read the test's folder.
+            path.write_text("user root\n" + settings.format(port=port))
             return [binary, "-c", str(path)]
 
         broker = Broker(command, tmp_path / "mosquitto.log")
