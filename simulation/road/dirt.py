@@ -24,4 +24,5 @@ def soil(plate: Image, amount: float, rng: np.random.Generator) -> Image:
         cv2.ellipse(mask, centre, axes, float(rng.uniform(0, 180)), 0, 360, 1.0, -1, cv2.LINE_AA)
     mask = np.asarray(cv2.GaussianBlur(mask, (0, 0), height / 40), np.float32)
     cover = np.clip(film * 0.5 * amount + mask * (0.65 + 0.35 * film), 0, 0.97)[..., None]
-    return np.clip(plate * (1 - cover) + _MUD * cover, 0, 255).astype(np.uint8)
+    soiled = plate * (1 - cover) + _MUD * cover
+    return np.asarray(np.clip(soiled, 0, 255), np.uint8)

@@ -48,13 +48,13 @@ def ground_picture(camera: Camera, street: Street, rng: np.random.Generator) -> 
     below = np.maximum(rows + 0.5, camera.horizon_px() + 12)
     place = camera.ground(np.stack([cols + 0.5, below], -1).astype(np.float64))
     x, y = (np.minimum(place[..., i], _FAR_M).astype(np.float32) for i in (0, 1))
-    metres_per_row = np.abs(np.gradient(y, axis=0)) + 1e-4
+    metres_per_row = np.asarray(np.abs(np.diff(y, axis=0, prepend=2 * y[:1] - y[1:2])) + 1e-4, np.float32)
     colour = _asphalt(x, y, metres_per_row, street, rng)
     _mark(colour, x, y, metres_per_row, street, rng)
     _beside(colour, x, y, street, rng)
     haze = np.clip((y - 30) / 260, 0, 0.7)[..., None]
-    colour = colour * (1 - haze) + np.array((214, 208, 200), np.float32) * haze
-    return np.clip(colour, 0, 255).astype(np.uint8)
+    seen = colour * (1 - haze) + np.array((214, 208, 200), np.float32) * haze
+    return np.clip(seen, 0, 255).astype(np.uint8)
 
 
 def _asphalt(x: Field, y: Field, coarse: Field, street: Street, rng: np.random.Generator) -> Field:

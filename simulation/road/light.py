@@ -21,6 +21,6 @@ def brightness(normal: Floats) -> float:
 
 def shadow_on_ground(points: Floats) -> Floats:
     """(n, 3) -> (n, 3): where the points' shadows fall on the road."""
-    fallen = points - TO_SUN * (points[:, 2:] / TO_SUN[2])
+    fallen: Floats = points - TO_SUN * (points[:, 2:] / TO_SUN[2])
     fallen[:, 2] = 0.0
     return fallen

@@ -181,8 +181,9 @@ def shade_from(camera: Camera, found: Sequence[Plant]) -> Image:
     turn = np.linspace(0, 2 * np.pi, 10, endpoint=False)
     ring = np.column_stack([np.cos(turn), np.sin(turn), np.zeros(10)])
     for plant in found:
-        for centre, radius in zip(shadow_on_ground(plant.clumps[:, :3]), plant.clumps[:, 3], strict=True):
-            outline = camera.project(centre + ring * radius * 0.95) * 16
-            cv2.fillConvexPoly(light, np.round(outline).astype(np.int32), 140, cv2.LINE_AA, 4)
+        middles = shadow_on_ground(plant.clumps[:, :3])[:, None]
+        outlines = camera.project(middles + ring * plant.clumps[:, 3, None, None] * 0.95)
+        for outline in np.round(outlines * 16).astype(np.int32):
+            cv2.fillConvexPoly(light, outline, 140, cv2.LINE_AA, 4)
     light = np.asarray(cv2.GaussianBlur(light, (0, 0), 1.8), np.uint8)
     return np.dstack([light] * 3)
