@@ -1,9 +1,9 @@
 """`scripts/pictures`: the README's pictures, made by running the demo and looking at it with Chromium.
 
-    docs/pictures/road.jpg      a frame of the simulated road with a finding drawn on it
-    docs/pictures/phone.png     the notice on the owner's phone
-    docs/pictures/console.png   a case in the operators' console
-    docs/pictures/cases.png     the list of cases
+docs/pictures/road.jpg      a frame of the simulated road with a finding drawn on it
+docs/pictures/phone.png     the notice on the owner's phone
+docs/pictures/console.png   a case in the operators' console
+docs/pictures/cases.png     the list of cases
 """
 
 from __future__ import annotations
@@ -44,8 +44,9 @@ def main() -> int:
 def draw_road(road: Footage, folder: Path) -> None:
     """The overlay of an accepted wrong-way driver, or of the first finding where there is none."""
     out = folder / "replay"
-    command = [Path(sys.executable).parent / "cakra-agent", "replay", road.clip, "--site", road.site]
-    subprocess.run([*command, "--start", road.start, "--out", out], check=True, capture_output=True)
+    program = str(Path(sys.executable).parent / "cakra-agent")
+    command = [program, "replay", str(road.clip), "--site", str(road.site), "--start", road.start, "--out", str(out)]
+    subprocess.run(command, check=True, capture_output=True)
     overlays = sorted((out / "overlays").glob("*.jpg"), key=lambda path: (not path.name.startswith("wrong_way"), path))
     picture = cv2.imread(str(overlays[0]))
     if picture is None:
