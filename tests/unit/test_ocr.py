@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import cv2
@@ -12,7 +13,11 @@ from numpy.typing import NDArray
 from agent.lattice import BLANK, CLASS
 from agent.ocr import PlateReader, rectify, widened
 from agent.plate import INDONESIAN
+from agent.tflite import Network
 from agent.types import Corners, Image, PlateColour, Point
+from simulation.plates import draw_plate, random_spec
+
+MODELS = Path(__file__).resolve().parents[2] / "models"
 
 
 class FakeNetwork:
@@ -123,3 +128,19 @@ def test_margin_grows_each_side() -> None:
     """Corners are never exact: a stroke at the plate's edge must still be in the crop."""
     grown = widened(box(0, 0, 100, 40), 0.05)
     assert grown.tolist() == [[-5, -2], [105, -2], [105, 42], [-5, 42]]
+
+
+def test_the_shipped_network_reads_drawn_plates() -> None:
+    """An export that lost its accuracy, or a changed crop, would pass every other test."""
+    rng = np.random.default_rng(12)
+    shipped = PlateReader(Network.load(MODELS / "plate_reader.tflite"), INDONESIAN)
+    specs = [random_spec(rng, style=style, vehicle="car") for style in ("old", "new") for _ in range(12)]
+    right = 0
+    for spec in specs:
+        plate = draw_plate(spec, rng, 60)
+        scene = cv2.copyMakeBorder(plate, 30, 30, 40, 40, cv2.BORDER_CONSTANT, value=(90, 80, 70))
+        height, width = plate.shape[:2]
+        read = shipped.read(scene, box(40, 30, 40 + width, 30 + height))
+        right += read.text == spec.characters
+        assert read.colour is spec.colour
+    assert right >= 22
