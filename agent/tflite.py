@@ -15,7 +15,10 @@ from __future__ import annotations
 import hashlib
 import importlib
 import json
-from collections.abc import Mapping
+import os
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -141,16 +144,35 @@ def _interpreter(path: Path, threads: int, exact: bool) -> Any:
     resolvers = runtime.OpResolverType
     resolver = resolvers.BUILTIN_WITHOUT_DEFAULT_DELEGATES if exact else resolvers.AUTO
     try:
-        interpreter = runtime.Interpreter(
-            model_path=str(path), num_threads=threads, experimental_op_resolver_type=resolver
-        )
-        interpreter.allocate_tensors()
+        with _without_banner():
+            interpreter = runtime.Interpreter(
+                model_path=str(path), num_threads=threads, experimental_op_resolver_type=resolver
+            )
+            interpreter.allocate_tensors()
     except (ValueError, RuntimeError) as error:
         raise ModelError(f"{path}: not a TFLite network: {_first_line(error)}; install the models again") from error
     except (SystemError, AttributeError, ImportError) as error:
         # tflite-runtime 2.14 imports beside numpy 2 and fails only here.
         raise ModelError(f"{path}: the TFLite runtime does not run here; pip install 'numpy<2'") from error
     return interpreter
+
+
+@contextmanager
+def _without_banner() -> Iterator[None]:
+    """Keep the runtime's `INFO: Created ... delegate` off standard error; its faults come as exceptions.
+
+    It is written by C++ to the descriptor itself, and has no switch.
+    """
+    sys.stderr.flush()
+    kept = os.dup(2)
+    silence = os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(silence, 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(silence)
+        os.close(kept)
 
 
 def _runtime() -> Any:
