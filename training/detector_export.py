@@ -27,7 +27,7 @@ from training.quantise import quantise
 from training.scenes import Composer
 
 NAMES = tuple(f"{name}_{stride}" for stride in STRIDES for name in ("score", "box", "corners"))
-THRESHOLD = 0.4
+THRESHOLD = 0.45
 
 
 class Shipped(nn.Module):
