@@ -112,7 +112,10 @@ def record(figures: Figures, path: Path) -> None:
 
 
 def _commit() -> str:
-    asked = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False)
+    try:
+        asked = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False)
+    except FileNotFoundError:
+        return "-"
     return asked.stdout.strip() or "-"
 
 

@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 
 Command = Callable[[argparse.Namespace], int]
 
+MAX_THREADS = 16
+"""As in `agent.config.ModelSettings`: no unit has more cores."""
+
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; a fault is told in one line."""
@@ -38,6 +41,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         return error.exit_code
     except BrokenPipeError:
         sys.stderr.close()
+        return 1
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        print(f"cakra-agent: {where}{error.strerror or error}; check the path and its rights", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         return 130
@@ -124,7 +131,7 @@ def _add_config(parser: argparse.ArgumentParser) -> None:
 
 def _add_models(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--models", type=Path, metavar="DIR", help="folder of the networks (default: the shipped ones)")
-    parser.add_argument("--threads", type=_positive, default=1, metavar="N", help="threads of each network (default 1)")
+    parser.add_argument("--threads", type=_threads, default=1, metavar="N", help="threads of each network (default 1)")
 
 
 def _add_law(parser: argparse.ArgumentParser) -> None:
@@ -142,9 +149,9 @@ def _moment(text: str) -> datetime:
     return moment
 
 
-def _positive(text: str) -> int:
-    if not text.isdigit() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1")
+def _threads(text: str) -> int:
+    if not text.isdigit() or not 1 <= int(text) <= MAX_THREADS:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1 to {MAX_THREADS}")
     return int(text)
 
 
@@ -159,6 +166,7 @@ def read(args: argparse.Namespace) -> int:
     detector = None if args.crop else networks.detector
     if not args.json:
         print(reading.TABLE_HEAD)
+    base = reading.common_folder(files)
     failures = 0
     for done, result in enumerate(reading.read_files(files, detector, networks.reader), start=1):
         reading.progress(done, len(files))
@@ -168,7 +176,7 @@ def read(args: argparse.Namespace) -> int:
             continue
         reading.print_reading(result, sys.stdout, json_lines=args.json)
         if args.overlay:
-            reading.write_overlay(result, args.overlay)
+            reading.write_overlay(result, base, args.overlay)
     return 1 if failures else 0
 
 

@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from agent.errors import ConfigError
+from agent.errors import CaptureError, ConfigError
 from agent.plate import fuse
 from agent.rules import Rule
 from agent.scene import Scene
@@ -84,9 +84,13 @@ class Pipeline:
         return tuple(self._judge(track) for track in self._tracker.close())
 
     def run(self, frames: Iterator[Frame]) -> Iterator[Followed]:
-        """All frames of a source, then the end of it."""
-        for frame in frames:
-            yield from self.step(frame)
+        """All frames of a source, then the end of it; what was seen before a source breaks off is judged, too."""
+        try:
+            for frame in frames:
+                yield from self.step(frame)
+        except CaptureError:
+            yield from self.finish()
+            raise
         yield from self.finish()
 
     def _check_size(self, frame: Frame) -> None:

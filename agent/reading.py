@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 import time
 from collections.abc import Iterable, Iterator
@@ -130,13 +131,18 @@ def _table_row(reading: PictureReading, plate: PlateReading | None) -> str:
     )
 
 
-def write_overlay(reading: PictureReading, folder: Path) -> None:
-    """Write the picture with its readings drawn on it to `folder`, under the picture's name, as JPEG."""
+def common_folder(files: list[Path]) -> Path:
+    """The innermost folder that holds all the files."""
+    return Path(os.path.commonpath([file.resolve().parent for file in files]))
+
+
+def write_overlay(reading: PictureReading, base: Path, folder: Path) -> None:
+    """Write the picture with its readings drawn on it, as JPEG, where under `folder` it lies under `base`."""
     picture = read_image(reading.file)
     for plate in reading.plates:
         picture = draw_plate(picture, plate.detection.corners, label(plate.read))
-    folder.mkdir(parents=True, exist_ok=True)
-    target = folder / f"{reading.file.stem}.jpg"
+    target = folder / reading.file.resolve().relative_to(base).with_suffix(".jpg")
+    target.parent.mkdir(parents=True, exist_ok=True)
     if not cv2.imwrite(str(target), picture):
         raise UsageError(f"{target}: cannot be written; check the folder of --overlay")
 

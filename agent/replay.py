@@ -18,7 +18,7 @@ import cv2
 from agent.overlay import draw_path, draw_plate
 from agent.pipeline import Finding, Followed, Pipeline
 from agent.plate import format_plate
-from agent.report import Reporter
+from agent.report import Reporter, reading
 from agent.types import Frame, Image, Track, TrackPoint
 
 
@@ -34,12 +34,7 @@ def decision_line(finding: Finding) -> dict[str, Any]:
         "track": violation.track_id,
         "lane": violation.lane_id,
         "plate": vote.text,
-        "confidence": round(vote.confidence, 4),
-        "runner_up": vote.runner_up,
-        "runner_up_confidence": round(vote.runner_up_confidence, 4),
-        "support": vote.support,
-        "reads": vote.reads,
-        "colour": vote.colour.value,
+        "reading": reading(vote),
         "outcome": decision.outcome.value,
         "reasons": list(decision.reasons),
         "margin": round(violation.margin, 4),

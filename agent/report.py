@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from uuid import UUID, uuid5
 
 from agent.evidence import EvidenceStore
@@ -20,7 +20,7 @@ EVENTS = UUID("6f1b2a52-5f0c-5d43-9b1e-0c7a3ad0a0f1")
 
 def event_id(unit_id: str, violation: Violation) -> UUID:
     """An id made of facts that survive a restart: the same violation always gets the same id."""
-    moment = violation.at.isoformat(timespec="milliseconds")
+    moment = violation.at.astimezone(UTC).isoformat(timespec="milliseconds")
     return uuid5(EVENTS, f"{unit_id}|{violation.kind}|{moment}|{violation.vote.text}")
 
 
@@ -84,7 +84,7 @@ class Reporter:
             "verdict": finding.decision.outcome.value,
             "reasons": list(finding.decision.reasons),
             "facts": [fact.model_dump() for fact in facts(violation)],
-            "plate": plate(violation.vote).model_dump(mode="json"),
+            "plate": reading(violation.vote),
             "pieces": [piece.model_dump(mode="json") for piece in pictures],
             "provenance": self.provenance.model_dump(mode="json"),
         }
@@ -92,6 +92,19 @@ class Reporter:
 
 def facts(violation: Violation) -> tuple[Fact, ...]:
     return tuple(Fact(name=name, value=value) for name, value in violation.facts)
+
+
+def reading(vote: PlateVote) -> dict[str, object]:
+    """A fused plate as manifests and decisions print it; unlike the wire's form, it may be unreadable."""
+    return {
+        "text": vote.text,
+        "confidence": round(vote.confidence, 4),
+        "runner_up": vote.runner_up,
+        "runner_up_confidence": round(vote.runner_up_confidence, 4),
+        "support": vote.support,
+        "reads": vote.reads,
+        "colour": vote.colour.value,
+    }
 
 
 def plate(vote: PlateVote) -> Plate:

@@ -68,4 +68,7 @@ def download_pip(folder: Path) -> Path:
 
 
 if __name__ == "__main__":
-    raise SystemExit(main(sys.argv[1]))
+    try:
+        raise SystemExit(main(sys.argv[1]))
+    except (OSError, subprocess.CalledProcessError) as error:
+        raise SystemExit(f"setup: {error}; check the network and the folder's rights, and try again") from None

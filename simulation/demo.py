@@ -21,7 +21,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from agent.errors import CakraError
+from agent.errors import CakraError, UsageError
 from agent.plate import normalise, parse, vehicle_class
 from simulation import broker
 from simulation.footage_files import render
@@ -48,6 +48,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except CakraError as error:
         print(f"demo: {error}", file=sys.stderr)
         return error.exit_code
+    except OSError as error:
+        print(f"demo: {error}; see the logs in {args.out}", file=sys.stderr)
+        return 1
     except KeyboardInterrupt:
         return 130
 
@@ -57,7 +60,7 @@ def run(scenario: str, out: Path, *, once: bool) -> int:
     say("1/5", f"road: rendering '{scenario}' (kept for the next time)")
     road = rendered(scenario, ROOT / ".cache" / "footage")
     vehicles = read_truth(road.clip.parent)
-    shutil.rmtree(out, ignore_errors=True)
+    make_room(out)
     say(
         "2/5",
         f"services: {'mosquitto' if broker.mosquitto() else 'embedded broker'}, WhatsApp simulator, dispatcher, uplink",
@@ -70,7 +73,7 @@ def run(scenario: str, out: Path, *, once: bool) -> int:
         wait_until(lambda: settled(stack), "delivery of the notices", DELIVERY_S)
         say("5/5", "owners: answering on their phones")
         answer(stack)
-        result = Result(stack.cases(), agent_summary(stack), vehicles, stack.messages())
+        result = Result(stack.cases(), agent_summary(stack), vehicles, stack.messages(), stack.outbox()["dead"])
         print(result.table())
         print(
             f"\nconsole         {stack.console_url}/\nowners' phones  {stack.whatsapp_url}/phone\nfiles           {out}"
@@ -79,6 +82,14 @@ def run(scenario: str, out: Path, *, once: bool) -> int:
             print("\nCtrl-C ends it.", flush=True)
             wait_for_interrupt()
     return 0 if result.good else 1
+
+
+def make_room(out: Path) -> None:
+    """Remove what an earlier demo left there, and nothing that is not a demo's. Raises UsageError."""
+    if out.is_dir() and (out / "dispatcher.yaml").exists() and (out / "unit.yaml").exists():
+        shutil.rmtree(out)
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise UsageError(f"{out}: is there already and is no demo's folder; give another --out")
 
 
 def say(step: str, text: str) -> None:
@@ -151,9 +162,11 @@ def watch(stack: Stack) -> None:
     while not stack.agent.ended():
         if time.monotonic() > deadline:
             raise CakraError(f"agent: not done within {AGENT_S:.0f} s; see {stack.agent.log}")
-        cases = stack.cases()
-        delivered = sum(case["delivered_at"] is not None for case in cases)
-        show(f"      {len(cases)} violations at the centre, {delivered} notices delivered")
+        stack.check_alive()
+        with contextlib.suppress(OSError):  # a busy dispatcher is asked again
+            cases = stack.cases()
+            delivered = sum(case["delivered_at"] is not None for case in cases)
+            show(f"      {len(cases)} violations at the centre, {delivered} notices delivered")
         time.sleep(0.5)
     show("\n")
     if stack.agent.process and stack.agent.process.returncode:
@@ -168,6 +181,7 @@ def show(text: str) -> None:
 
 def settled(stack: Stack) -> bool:
     """Nothing owed on the unit, and no case that a machine still works on."""
+    stack.check_alive()
     return stack.outbox()["backlog"] == 0 and all(case["state"] in SETTLED for case in stack.cases())
 
 
@@ -201,6 +215,8 @@ class Result:
     agent: dict[str, Any]
     vehicles: Sequence[Vehicle]
     messages: list[dict[str, Any]]
+    dead: list[dict[str, Any]]
+    """What the dispatcher refused for good."""
 
     @property
     def wrong(self) -> int:
@@ -212,7 +228,14 @@ class Result:
 
     @property
     def good(self) -> bool:
-        return self.wrong == 0 and bool(self.messages)
+        """Everything found is at the centre, nothing is stuck, somebody was told, and nobody wrongly."""
+        found = self.agent["accepted"] + self.agent["review"]
+        return len(self.cases) == found and self.stuck == 0 and bool(self.messages) and self.wrong == 0
+
+    @property
+    def stuck(self) -> int:
+        """What neither a machine nor an owner can bring further."""
+        return self.in_state("unknown") + self.in_state("dead") + len(self.dead)
 
     def latencies_s(self) -> list[float]:
         """From the unit's report to the delivery on the owner's phone."""
@@ -232,6 +255,7 @@ class Result:
             *((f"confirmed: {kind}", number) for kind, number in sorted(self.confirmed().items())),
             ("disputed by the owner", self.in_state("disputed")),
             ("waiting for a person", self.in_state("review")),
+            ("stuck", self.stuck),
             ("wrongly accused", self.wrong),
             (
                 "seconds to message",

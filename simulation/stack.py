@@ -55,12 +55,19 @@ def post_json(url: str, body: Mapping[str, Any]) -> Any:
 
 
 def wait_until(holds: Callable[[], bool], what: str, timeout_s: float = START_S) -> None:
-    """Poll until something holds. Raises CakraError when it does not in time."""
+    """Poll until something holds; a service that does not answer is asked again. Raises CakraError after the time."""
     deadline = time.monotonic() + timeout_s
-    while not holds():
+    while not _holds(holds):
         if time.monotonic() > deadline:
             raise CakraError(f"{what}: not within {timeout_s:.0f} s; see the logs")
         time.sleep(_POLL_S)
+
+
+def _holds(holds: Callable[[], bool]) -> bool:
+    try:
+        return holds()
+    except OSError:
+        return False
 
 
 @dataclass(slots=True)
@@ -185,10 +192,16 @@ class Stack:
         return messages
 
     def outbox(self) -> dict[str, Any]:
-        """What the unit still owes, as `cakra-agent outbox` says."""
-        asked = subprocess.run(self._cakra("agent", "outbox", "unit.yaml"), capture_output=True, check=True)
-        state: dict[str, Any] = json.loads(asked.stdout)
+        """What the unit still owes, as `cakra-agent outbox` says. Raises CakraError."""
+        config = str(self.folder / "unit.yaml")
+        state: dict[str, Any] = json.loads(self._run("agent", "outbox", "--config", config))
         return state
+
+    def check_alive(self) -> None:
+        """Raises CakraError with the last words of a service that should be running and is not."""
+        for service in self.services[:-1]:
+            if service.ended():
+                raise CakraError(f"{service.name} has ended: {service.last_words()} ({service.log})")
 
     def _broker_up(self) -> bool:
         return _listens(self.ports["broker"])
@@ -267,11 +280,13 @@ class Stack:
         config = str(self.folder / "dispatcher.yaml")
         self._run("dispatcher", "owners", "import", "--config", config, str(self.folder / "owners.csv"))
 
-    def _run(self, program: str, *arguments: str) -> None:
+    def _run(self, program: str, *arguments: str) -> str:
+        """Run one command to its end; its output. Raises CakraError."""
         command = [str(self._bin / f"cakra-{program}"), *arguments]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         if done.returncode:
             raise CakraError(f"{' '.join(arguments[:2])}: {done.stderr.strip().splitlines()[-1]}")
+        return done.stdout
 
     def _yaml(self, name: str, content: Mapping[str, Any]) -> None:
         (self.folder / name).write_text(yaml.safe_dump(content, sort_keys=False))

@@ -21,8 +21,15 @@ MAX_EVIDENCE_BYTES = 512 * 1024
 """One picture a message; brokers are set to 1 MiB (an oversize publish would block the queue behind it)."""
 
 
+MAX_COUNT = 2**53 - 1
+"""Largest whole number that every JSON reader and every database holds exactly."""
+
+
 def _as_utc(moment: datetime) -> datetime:
-    return moment.astimezone(UTC)
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError:
+        raise ValueError("is outside the years 1 to 9999 in UTC") from None
 
 
 Moment = Annotated[AwareDatetime, AfterValidator(_as_utc)]
@@ -61,9 +68,9 @@ class Plate(Part):
     confidence: Probability
     runner_up: str
     runner_up_confidence: Probability
-    support: int = Field(ge=0)
+    support: int = Field(ge=0, le=MAX_COUNT)
     """Frames whose own best text is `text`."""
-    reads: int = Field(ge=0)
+    reads: int = Field(ge=0, le=MAX_COUNT)
     """Frames that were read."""
     colour: str
     """Base and text colour, e.g. `white_on_black`."""
@@ -118,7 +125,7 @@ class ViolationReport(Message):
     event_id: UUID
     """uuid5 of unit, rule, moment and plate: the same violation always has the same id."""
     unit_id: UnitId
-    sequence: int = Field(ge=1)
+    sequence: int = Field(ge=1, le=MAX_COUNT)
     """Counts the unit's reports without gaps."""
     site_id: str
     lane_id: str
@@ -134,7 +141,7 @@ class ViolationReport(Message):
     verdict: Verdict
     reasons: tuple[str, ...]
     """Why it needs a person; empty when accepted."""
-    margin: float = Field(ge=0)
+    margin: float = Field(ge=0, allow_inf_nan=False)
     facts: tuple[Fact, ...]
     plate: Plate
     evidence: tuple[EvidenceRef, ...] = Field(min_length=1)
@@ -169,11 +176,11 @@ class UnitStatus(Message):
     online: bool
     at: Moment
     software: str
-    backlog: int = Field(ge=0)
+    backlog: int = Field(ge=0, le=MAX_COUNT)
     """Reports in the outbox that the dispatcher has not acknowledged."""
-    dead: int = Field(ge=0)
+    dead: int = Field(ge=0, le=MAX_COUNT)
     """Reports the dispatcher refused for good; they wait for a person."""
-    counters: dict[str, int] = {}
+    counters: dict[str, Annotated[int, Field(ge=0, le=MAX_COUNT)]] = {}
     """Candidates by outcome and reason since boot."""
 
 

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from uuid import uuid5
 
@@ -31,7 +31,7 @@ def expected_events(road: Footage) -> dict[str, str]:
 
 
 def _event_id(finding: dict[str, str]) -> str:
-    moment = datetime.fromisoformat(finding["at"]).isoformat(timespec="milliseconds")
+    moment = datetime.fromisoformat(finding["at"]).astimezone(UTC).isoformat(timespec="milliseconds")
     return str(uuid5(EVENTS, f"{UNIT_ID}|{finding['kind']}|{moment}|{finding['plate']}"))
 
 

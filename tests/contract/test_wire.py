@@ -123,6 +123,17 @@ def test_moments_without_zone_are_refused_and_others_become_utc() -> None:
     assert report.occurred_at.utcoffset() == timedelta(0)
 
 
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [("at", "0001-01-01T00:00:00+14:00"), ("backlog", 2**63), ("dead", 2**53), ("counters", {"x": 2**64})],
+)
+def test_numbers_and_moments_that_nobody_can_hold_are_refused(field: str, value: object) -> None:
+    """One odd status of one unit must not stop the centre for all the others."""
+    status = json.loads((GOLDEN / "v1-status.json").read_bytes())
+    with pytest.raises(DecodeError, match=field):
+        decode(UnitStatus, json.dumps(status | {field: value}).encode())
+
+
 def header(content: bytes) -> EvidenceHeader:
     return EvidenceHeader(
         event_id=UUID(int=1),

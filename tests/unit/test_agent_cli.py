@@ -97,6 +97,20 @@ def test_a_start_without_zone_is_refused(start: str, capsys: pytest.CaptureFixtu
     assert "--start" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("threads", ["0", "99", "many"])
+def test_threads_out_of_range_are_bad_use(threads: str) -> None:
+    """A mistyped number is told by its option, not by a traceback."""
+    with pytest.raises(SystemExit) as ended:
+        main(["read", "a.jpg", "--threads", threads])
+    assert ended.value.code == 2
+
+
+def test_an_output_that_cannot_be_written_is_told(unit: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A full or read-only disk ends in one line that names the place."""
+    assert main(["keygen", str(unit / "below-a-file" / "unit.key")]) == 2
+    assert "below-a-file" in told(capsys)
+
+
 def test_a_key_is_made_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """The public key goes to the dispatcher's list; a second call never overwrites a unit's identity."""
     path = tmp_path / "unit.key"

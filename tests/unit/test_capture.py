@@ -18,7 +18,7 @@ START = datetime(2026, 11, 23, 0, 30, tzinfo=UTC)
 def write_clip(path: Path, frames: int, fps: float = 20.0) -> Path:
     writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"mp4v"), fps, (64, 48))
     for index in range(frames):
-        writer.write(np.full((48, 64, 3), 10 * index, np.uint8))
+        writer.write(np.full((48, 64, 3), 8 * index, np.uint8))
     writer.release()
     return path
 
@@ -61,6 +61,29 @@ def test_a_damaged_video_says_so(tmp_path: Path, content: bytes) -> None:
     path.write_bytes(content)
     with pytest.raises(CaptureError, match=r"clip\.mp4: "):
         list(VideoFile(path, START).frames())
+
+
+def test_footage_that_breaks_off_says_where(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Half a copied clip is not a quiet street: what was there is seen, then the fault is told."""
+    source = VideoFile(write_clip(tmp_path / "clip.mp4", 30), START)
+    real = cv2.VideoCapture
+
+    class CutOff:
+        def __init__(self, path: str) -> None:
+            self._whole, self._left = real(path), 5
+
+        def read(self) -> tuple[bool, object]:
+            self._left -= 1
+            return self._whole.read() if self._left >= 0 else (False, None)
+
+        def __getattr__(self, name: str) -> object:
+            return getattr(self._whole, name)
+
+    monkeypatch.setattr(cv2, "VideoCapture", CutOff)
+    frames = source.frames()
+    assert [next(frames).index for _ in range(5)] == [0, 1, 2, 3, 4]
+    with pytest.raises(CaptureError, match="breaks off after frame 5 of 30"):
+        next(frames)
 
 
 @pytest.mark.parametrize("content", [b"", b"text", b"\xff\xd8\xff\xe0broken"])

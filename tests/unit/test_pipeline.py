@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from agent.errors import ConfigError
+from agent.errors import CaptureError, ConfigError
 from agent.pipeline import Finding, Pipeline, crop_plate, is_reported
 from agent.replay import decision_line, finding_text, overlay, summary, summary_text
-from agent.report import event_id
+from agent.report import event_id, reading
 from agent.rules import build_rules, load_calendar, load_law
 from agent.scene import Scene
 from agent.track import Tracker
@@ -126,6 +127,29 @@ def test_the_evidence_shows_the_plate() -> None:
     (finding,) = findings(pipeline(DOWN, "B1234XYZ"))
     assert finding.context.image[0, 0, 0] == finding.context.index
     assert crop_plate(finding).shape == (53, 107, 3)
+
+
+def test_a_vehicle_without_a_readable_plate_is_rejected_and_counted() -> None:
+    """Driving the wrong way without a plate that can be read accuses nobody, and can still be shown."""
+    built = pipeline_with(UP)
+    (finding,) = findings(built)
+    assert finding.decision.outcome is Outcome.REJECTED
+    assert not is_reported(finding.decision)
+    assert reading(finding.violation.vote)["text"] == ""
+    assert built.counters["reason.plate_unreadable"] == 1
+
+
+def test_what_a_source_showed_before_it_broke_off_is_judged() -> None:
+    """A camera that dies does not take with it what it has seen."""
+
+    def breaks_off() -> Iterator[Frame]:
+        yield from frames(50)
+        raise CaptureError("camera: gone")
+
+    followed = pipeline(DOWN, "B1234XYZ").run(breaks_off())
+    assert len(next(followed).findings) == 1
+    with pytest.raises(CaptureError):
+        next(followed)
 
 
 def test_decisions_are_the_same_each_time() -> None:

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from agent.errors import CaptureError, UsageError
-from agent.reading import as_json, expand, print_reading, read_files, read_picture, write_overlay
+from agent.reading import as_json, common_folder, expand, print_reading, read_files, read_picture, write_overlay
 from agent.types import (
     Box,
     Candidate,
@@ -126,12 +126,24 @@ def test_the_overlay_is_drawn_beside_the_original(picture: Path, tmp_path: Path)
     before = picture.read_bytes()
     (reading,) = read_files([picture], FixedDetector(), FixedReader())
     assert not isinstance(reading, Exception)
-    write_overlay(reading, tmp_path / "drawn")
+    write_overlay(reading, tmp_path, tmp_path / "drawn")
     drawn = cv2.imread(str(tmp_path / "drawn" / "a.jpg"))
     assert drawn is not None
     assert drawn.shape == (60, 80, 3)
     assert np.ptp(drawn) > 50
     assert picture.read_bytes() == before
+
+
+def test_equal_names_in_two_folders_keep_their_overlays(picture: Path, tmp_path: Path) -> None:
+    """Two cameras number their pictures alike; neither picture may vanish under the other."""
+    for name in ("left", "right"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "a.png").write_bytes(picture.read_bytes())
+    files = expand([tmp_path / "left", tmp_path / "right"])
+    for reading in read_files(files, FixedDetector(), FixedReader()):
+        assert not isinstance(reading, Exception)
+        write_overlay(reading, common_folder(files), tmp_path / "drawn")
+    assert len(list((tmp_path / "drawn").rglob("*.jpg"))) == 2
 
 
 def test_paths_are_expanded_in_order_and_wrong_ones_told(picture: Path, tmp_path: Path) -> None:
