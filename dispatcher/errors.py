@@ -26,3 +26,7 @@ class ConfigError(CakraError):
 
 class StoreError(CakraError):
     """The database or the evidence folder cannot be written or read."""
+
+
+class UnstorableError(StoreError):
+    """The database is well, but does not hold such values; trying again cannot help."""

@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 from dispatcher.errors import StoreError
+from wire.canonical import sha256_hex
 from wire.messages import EvidenceHeader
 
 _SUFFIX = {"image/jpeg": ".jpg", "application/json": ".json"}
@@ -23,8 +24,8 @@ class EvidenceFolder:
         place = Path(header.unit_id) / event[:2] / event / f"{header.sha256}{_SUFFIX[header.media_type]}"
         target = self._root / place
         try:
-            if not target.exists():
-                _write(target, content)
+            if not (target.exists() and sha256_hex(target.read_bytes()) == header.sha256):
+                _write_durably(target, content)
         except OSError as error:
             raise StoreError(f"evidence: {error.strerror}; free or mend the evidence folder") from None
         return place.as_posix()
@@ -36,16 +37,32 @@ class EvidenceFolder:
         return file if file.is_relative_to(root) and file.is_file() else None
 
 
-def _write(target: Path, content: bytes) -> None:
-    target.parent.mkdir(parents=True, exist_ok=True)
-    temporary = target.with_suffix(f".{os.getpid()}.part")
-    with temporary.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(target)
-    folder = os.open(target.parent, os.O_RDONLY)
+def _write_durably(path: Path, content: bytes) -> None:
+    """After a power cut the file is whole or not there: temporary file, fsync, rename, fsync of the folders."""
+    _make_folder(path.parent)
+    temporary = path.with_suffix(".part")  # one name: the unit says the piece again, and that replaces what a kill left
     try:
-        os.fsync(folder)
+        with temporary.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
     finally:
-        os.close(folder)
+        temporary.unlink(missing_ok=True)
+    _sync(path.parent)
+
+
+def _make_folder(folder: Path) -> None:
+    """A new folder is on the disk when its parent is."""
+    if not folder.is_dir():
+        _make_folder(folder.parent)
+        folder.mkdir(exist_ok=True)
+        _sync(folder.parent)
+
+
+def _sync(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

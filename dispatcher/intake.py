@@ -7,6 +7,7 @@ carries its unit's signature, and a picture is believed when a signed report nam
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from datetime import datetime
 from uuid import UUID
@@ -14,7 +15,7 @@ from uuid import UUID
 from sqlalchemy import Connection, select, update
 
 from dispatcher import cases
-from dispatcher.errors import StoreError
+from dispatcher.errors import StoreError, UnstorableError
 from dispatcher.evidence import EvidenceFolder
 from dispatcher.schema import evidence, quarantine, unit_event, unit_status
 from dispatcher.store import Store, count, insert_new
@@ -25,8 +26,14 @@ from wire.codec import DecodeError, decode, decode_evidence
 from wire.messages import Ack, AckResult, EvidenceHeader, SignedReport, UnitStatus, ViolationReport
 from wire.topics import Up, UpTopic
 
+log = logging.getLogger(__name__)
+
 _NOBODY = UUID(int=0)
 """Stands for the event of a message that cannot be read; its hash says which one it was."""
+_YEARS = range(1970, 2200)
+"""Beyond them a moment can be written, but not be told in another time zone everywhere."""
+_REASON_CHARACTERS = 200
+"""A refusal may name a field as long as the message; its ack must stay one that can be read."""
 
 
 class Refused(Exception):
@@ -42,16 +49,28 @@ class Intake:
         self._units = units
 
     def take(self, topic: UpTopic, payload: bytes, now: datetime) -> Ack | None:
-        """Store one message and say what became of it; None for a status, which nobody waits for."""
+        """Store one message and say what became of it; None for a status, which nobody waits for.
+
+        Never raises: the broker would bring the same message again, and it would end the next dispatcher as well.
+        """
         handlers = {Up.VIOLATION: self._report, Up.EVIDENCE: self._evidence, Up.STATUS: self._status}
         try:
             return handlers[topic.kind](topic.unit_id, payload, now)
+        except UnstorableError as error:
+            log.error("unit %s: %s: %s", topic.unit_id, topic.kind, error)
+            return self._refuse(topic.kind, payload, "unstorable")
         except StoreError:
             return _rejected(topic.kind, payload, "store", retryable=True)
         except (Refused, DecodeError) as refusal:
-            # what pydantic found wrong is told to the unit whole and counted by its kind alone
-            self._count(f"refused.{topic.kind}.{str(refusal).partition(':')[0]}")
-            return None if topic.kind is Up.STATUS else _rejected(topic.kind, payload, str(refusal), retryable=False)
+            return self._refuse(topic.kind, payload, str(refusal))
+        except Exception:
+            log.exception("unit %s: %s: cannot be taken in", topic.unit_id, topic.kind)
+            return self._refuse(topic.kind, payload, "failed")
+
+    def _refuse(self, kind: Up, payload: bytes, reason: str) -> Ack | None:
+        """Refuse for good: what pydantic found wrong is told to the unit and counted by its kind alone."""
+        self._count(f"refused.{kind}.{reason.partition(':')[0]}")
+        return _rejected(kind, payload, reason[:_REASON_CHARACTERS], retryable=False)
 
     def _count(self, name: str) -> None:
         try:
@@ -77,6 +96,7 @@ class Intake:
             raise Refused("unknown_key")
         if not unit.key.verifies(signed):
             raise Refused("bad_signature")
+        _check_moments(signed.body.occurred_at, signed.body.reported_at)
         digest = sha256_hex(payload)
         with self._store.writing() as connection:
             result = _store_report(connection, signed.body, payload, digest, now)
@@ -100,10 +120,16 @@ class Intake:
     def _status(self, unit_id: str, payload: bytes, now: datetime) -> None:
         status = decode(UnitStatus, payload)
         self._known(unit_id, status.unit_id)
+        _check_moments(status.at)
         said = status.model_dump(include={"online", "at", "software", "backlog", "dead"}) | {"seen_at": now}
         with self._store.writing() as connection:
             if not insert_new(connection, unit_status, {"unit_id": unit_id, **said}):
                 connection.execute(update(unit_status).where(unit_status.c.unit_id == unit_id).values(**said))
+
+
+def _check_moments(*moments: datetime) -> None:
+    if any(moment.year not in _YEARS for moment in moments):
+        raise Refused("impossible_moment")
 
 
 def _rejected(kind: Up, payload: bytes, reason: str, *, retryable: bool) -> Ack | None:

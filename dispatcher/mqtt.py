@@ -25,7 +25,7 @@ from dispatcher.errors import ConfigError
 from dispatcher.intake import Intake
 from dispatcher.settings import MqttSettings
 from wire.codec import encode
-from wire.topics import Down, all_up, down, parse_up
+from wire.topics import Down, UpTopic, all_up, down, parse_up
 
 log = logging.getLogger(__name__)
 
@@ -149,12 +149,19 @@ class MqttService:
         log.info("mqtt: connected, protocol %s", self.protocol)
 
     def _on_message(self, client: paho.Client, message: paho.MQTTMessage) -> None:
-        topic = parse_up(message.topic)
+        topic = _topic(message)
         ack = self._intake.take(topic, bytes(message.payload), self._clock()) if topic else None
         if topic and ack:
             client.publish(down(topic.unit_id, Down.ACK), encode(ack), qos=1)
         client.ack(message.mid, message.qos)
         self._stored()
+
+
+def _topic(message: paho.MQTTMessage) -> UpTopic | None:
+    try:
+        return parse_up(message.topic)
+    except UnicodeDecodeError:  # a lenient broker passes on what is no UTF-8
+        return None
 
 
 def _loop(client: paho.Client) -> bool:
@@ -168,9 +175,15 @@ def _loop(client: paho.Client) -> bool:
 def _tls_context(settings: MqttSettings) -> ssl.SSLContext | None:
     if settings.tls is None:
         return None
+    for name, path in (("ca", settings.tls.ca), ("cert", settings.tls.cert), ("key", settings.tls.key)):
+        if not path.is_file():
+            raise ConfigError(f"{path}: mqtt.tls.{name}: there is no such file; check the path")
     try:
         context = ssl.create_default_context(cafile=str(settings.tls.ca))
         context.load_cert_chain(str(settings.tls.cert), str(settings.tls.key))
     except (OSError, ssl.SSLError) as error:
-        raise ConfigError(f"mqtt.tls: {error.strerror or error}; check ca, cert and key") from None
+        why = error.strerror or error
+        raise ConfigError(
+            f"{settings.tls.cert}: mqtt.tls: {why}; check that ca, cert and key are PEM and match"
+        ) from None
     return context

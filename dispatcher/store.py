@@ -12,9 +12,9 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, Table, create_engine, event, make_url, select, update
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
+from sqlalchemy.exc import ArgumentError, DataError, NoSuchModuleError, SQLAlchemyError
 
-from dispatcher.errors import ConfigError, StoreError
+from dispatcher.errors import ConfigError, StoreError, UnstorableError
 from dispatcher.schema import counter, migrate
 
 _BUSY_TIMEOUT_S = 10
@@ -53,6 +53,8 @@ class Store:
         try:
             with self._engine.begin() as connection:
                 yield connection
+        except DataError as error:
+            raise UnstorableError(f"database: {_reason(error)}; nothing was written") from error
         except SQLAlchemyError as error:
             raise StoreError(f"database: {_reason(error)}; nothing was written") from error
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 import yaml
@@ -13,7 +14,9 @@ from dispatcher_world import OWNERS, ROOT, write_config
 from dispatcher.app import load_parts
 from dispatcher.cli import main
 from dispatcher.errors import ConfigError
-from dispatcher.settings import load_settings
+from dispatcher.intake import Intake
+from dispatcher.mqtt import MqttService
+from dispatcher.settings import MqttSettings, load_settings
 
 
 def test_the_example_is_whole_and_shows_only_what_exists() -> None:
@@ -23,12 +26,29 @@ def test_the_example_is_whole_and_shows_only_what_exists() -> None:
     assert settings.whatsapp.token_file == ROOT / "config" / "whatsapp.token"
 
 
+def test_tls_files_that_are_no_good_are_named(tmp_path: Path) -> None:
+    """An operator would read of TLS and not which of three files is missing or no certificate."""
+    files = {name: f"{name}.pem" for name in ("ca", "cert", "key")}
+    for name in ("ca.pem", "key.pem"):
+        (tmp_path / name).write_text("no certificate")
+    settings = load_settings(write_config(tmp_path, mqtt={"tls": files})).mqtt
+    with pytest.raises(ConfigError, match=r"/cert\.pem: mqtt\.tls\.cert: there is no such file"):
+        connect(settings)
+    (tmp_path / "cert.pem").write_text("no certificate")
+    with pytest.raises(ConfigError, match=r"/cert\.pem: mqtt\.tls: .*check that ca, cert and key are PEM"):
+        connect(settings)
+
+
 def test_paths_are_relative_to_the_file(tmp_path: Path) -> None:
     """A dispatcher's folder can be moved whole."""
     settings = load_settings(write_config(tmp_path))
     assert settings.evidence == tmp_path / "evidence"
     assert settings.units == tmp_path / "units.yaml"
     assert load_parts(settings).token == "sim-token"
+
+
+def connect(settings: MqttSettings) -> MqttService:
+    return MqttService(settings, cast("Intake", None), lambda: datetime.now(UTC), lambda: None)
 
 
 def changed(key: str, value: Any) -> Callable[[dict[str, Any]], None]:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import json
+import os
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 from dispatcher_world import KEY, NOW, PICTURES, UNIT, event_id, evidence, report, signed
 from sqlalchemy import func, select
+from sqlalchemy.exc import DataError
 
 from dispatcher import cases
 from dispatcher.errors import StoreError
@@ -22,6 +26,10 @@ from wire.codec import encode
 from wire.messages import Ack, AckResult, EvidenceRole, UnitStatus
 from wire.signing import SigningKey
 from wire.topics import Up, UpTopic
+
+
+def status(*, at: datetime = NOW, online: bool = True, backlog: int = 0) -> UnitStatus:
+    return UnitStatus(unit_id=UNIT, boot_id=event_id(), online=online, at=at, software="1", backlog=backlog, dead=0)
 
 
 class World:
@@ -159,16 +167,78 @@ def test_a_full_disk_is_answered_with_try_again(world: World, monkeypatch: pytes
     assert world.result(Up.EVIDENCE, evidence(EvidenceRole.PLATE)) == STORED
 
 
+@pytest.mark.parametrize(
+    ("fault", "reason"), [(OverflowError("too large"), "failed"), (DataError("", {}, ValueError("NUL")), "unstorable")]
+)
+@pytest.mark.parametrize(("kind", "answered"), [(Up.VIOLATION, True), (Up.EVIDENCE, True), (Up.STATUS, False)])
+def test_what_cannot_be_stored_ever_is_refused_for_good(
+    world: World, monkeypatch: pytest.MonkeyPatch, fault: Exception, reason: str, kind: Up, answered: bool
+) -> None:
+    """One odd message would end the dispatcher at each start, or be said again for ever."""
+
+    def fails(*_: object) -> bool:
+        raise fault
+
+    monkeypatch.setattr("dispatcher.intake.insert_new", fails)
+    payload = {Up.VIOLATION: signed(report()), Up.EVIDENCE: evidence(EvidenceRole.PLATE), Up.STATUS: encode(status())}
+    ack = world.say(kind, payload[kind])
+    if answered:
+        assert ack is not None
+        assert (ack.result, ack.retryable, ack.reason) == (AckResult.REJECTED, False, reason)
+    assert world.counted() == {f"refused.{kind}.{reason}": 1}
+
+
+def test_moments_that_no_calendar_shows_are_refused(world: World) -> None:
+    """A report of the year 9999 has no local time, and would end the worker again and again."""
+    odd = datetime(9999, 12, 31, 23, tzinfo=UTC)
+    assert world.result(Up.VIOLATION, signed(report(at=odd))) == (AckResult.REJECTED, False, "impossible_moment")
+    assert world.say(Up.STATUS, encode(status(at=odd))) is None
+    assert world.counted() == {"refused.status.impossible_moment": 1, "refused.violation.impossible_moment": 1}
+
+
+def test_a_refusal_is_short_enough_to_be_read(world: World) -> None:
+    """A unit that cannot read the answer would ask for ever."""
+    body = json.loads(signed(report()))
+    ack = world.say(Up.VIOLATION, json.dumps(body | {"x" * 60_000: 1}).encode())
+    assert ack is not None
+    assert len(encode(ack)) < 1000
+
+
 def test_the_last_word_of_a_unit_is_kept(world: World) -> None:
     """A camera that is away must be seen to be away."""
     for online, backlog in ((True, 3), (False, 0)):
-        status = UnitStatus(
-            unit_id=UNIT, boot_id=event_id(), online=online, at=NOW, software="1", backlog=backlog, dead=0
-        )
-        assert world.say(Up.STATUS, encode(status)) is None
+        assert world.say(Up.STATUS, encode(status(online=online, backlog=backlog))) is None
     with world.store.reading() as connection:
         row = connection.execute(select(unit_status)).one()
     assert (row.online, row.backlog, row.seen_at) == (False, 0, NOW)
+
+
+def test_a_torn_picture_is_written_anew(world: World) -> None:
+    """Half a file of the right name would be acknowledged, and the unit would delete the only whole one."""
+    world.say(Up.EVIDENCE, evidence(EvidenceRole.PLATE))
+    (file,) = (world.folder / "evidence").rglob("*.jpg")
+    file.write_bytes(b"\xff\xd8")
+    (file.parent / f"{file.stem}.part").write_bytes(b"left by a kill")
+    assert world.result(Up.EVIDENCE, evidence(EvidenceRole.PLATE)) == DUPLICATE
+    assert file.read_bytes() == PICTURES[EvidenceRole.PLATE]
+    assert list(file.parent.iterdir()) == [file]
+
+
+def test_each_new_folder_is_on_the_disk_before_the_answer(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A power cut after the ack would take the folder, and the picture with it."""
+    synced: list[Path] = []
+    real = os.fsync
+
+    def fsync(descriptor: int) -> None:
+        synced.append(Path(f"/proc/self/fd/{descriptor}").readlink())
+        real(descriptor)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    world.say(Up.EVIDENCE, evidence(EvidenceRole.PLATE))
+    (file,) = (world.folder / "evidence").rglob("*.jpg")
+    folders = [folder for folder in file.parents if folder.is_relative_to(world.folder)]
+    assert len(folders) == 5
+    assert set(folders) <= set(synced)
 
 
 def test_a_newer_database_is_left_alone(tmp_path: Path) -> None:
