@@ -2,7 +2,8 @@
 
 One step is one case moved by one event. The send is the exception in two ways: its attempt is committed before the
 request leaves, and its end is committed after the answer came. A crash between the two leaves a `started` attempt,
-which `recover` turns into `unknown` at the next start; it is never sent again without a person.
+which `recover` turns into `unknown` at the next start, or once the database that could not take the answer is back;
+it is never sent again without a person.
 """
 
 from __future__ import annotations
@@ -76,7 +77,7 @@ class Worker:
         self._sender_free_at: datetime | None = None
 
     def recover(self) -> int:
-        """After a start: attempts whose end nobody saw are `unknown`; how many."""
+        """After a start or a fault, nothing being sent: attempts whose end nobody saw are `unknown`; how many."""
         now = self._clock()
         with self._store.writing() as connection:
             left = sends.open_attempts(connection)
@@ -89,14 +90,19 @@ class Worker:
 
     def run(self, stop: Flag, wake: Flag) -> None:
         """Step until told to stop; sleeps until woken, or until the next case is due."""
+        has_failed = False
         while not stop.is_set():
             wake.clear()
             try:
+                if has_failed:
+                    self.recover()  # the answer to a send may not have been written down
+                has_failed = False
                 while not stop.is_set() and self.step():
                     pass
                 sleep_s = self._sleep_s()
             except StoreError as error:
                 log.error("worker: %s; trying again", error)
+                has_failed = True
                 sleep_s = _LONGEST_SLEEP_S
             wake.wait(sleep_s)
 

@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
+from threading import Event as Flag
 from typing import Any
 
 import pytest
@@ -17,6 +18,7 @@ from dispatcher.answers import Accepted, Answer, Failure, NextChannel, OurBug, R
 from dispatcher.answers import Unknown as Unclear
 from dispatcher.app import load_parts
 from dispatcher.cases import Case
+from dispatcher.errors import StoreError
 from dispatcher.evidence import EvidenceFolder
 from dispatcher.hearing import Hearing
 from dispatcher.intake import Intake
@@ -255,6 +257,32 @@ def test_a_power_cut_while_sending_is_unknown_and_never_sent_again(world: World)
     assert world.worker.recover() == 1
     assert world.work(timedelta(days=1)) is State.UNKNOWN
     assert world.whatsapp.sent == []
+
+
+def test_an_answer_that_cannot_be_written_down_is_unknown_without_a_restart(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A disk full for a moment would leave a case in `sending` for as long as the dispatcher runs well."""
+    world.arrive()
+    real, stop = sends.end_attempt, Flag()
+
+    def full(*_: Any) -> None:
+        monkeypatch.setattr(sends, "end_attempt", real)
+        raise StoreError("database: database or disk is full; nothing was written")
+
+    class Wake(Flag):
+        waits = 0
+
+        def wait(self, timeout: float | None = None) -> bool:
+            self.waits += 1
+            if self.waits == 2:
+                stop.set()
+            return True
+
+    monkeypatch.setattr(sends, "end_attempt", full)
+    world.worker.run(stop, Wake())
+    assert world.case().state is State.UNKNOWN
+    assert len(world.whatsapp.sent) == 1
 
 
 def test_a_status_tells_what_became_of_an_unknown_send(world: World) -> None:
