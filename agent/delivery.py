@@ -23,6 +23,8 @@ from wire.messages import MAX_EVIDENCE_BYTES, MAX_REPORT_BYTES, Ack, AckResult, 
 
 HEADER_BYTES = 4096
 """Room for an evidence message's header, which is about 300 bytes."""
+NOBODY = UUID(int=0)
+"""The event an ack names when the dispatcher could not read the report; the hash says which one."""
 NO_ACK = "no_ack"
 """Reason of a row whose answer did not come in time."""
 
@@ -125,7 +127,9 @@ def _send(row: Row, now_s: float, policy: Policy) -> Task:
 
 def on_ack(row: Row, ack: Ack, now_s: float, policy: Policy) -> Row:
     """The row after the dispatcher's word on it; a word on another row, or after the row is done, changes nothing."""
-    if (ack.event_id, ack.sha256) != (row.event_id, row.sha256) or row.state is State.ACKED:
+    is_unread = ack.event_id == NOBODY and ack.result is AckResult.REJECTED
+    is_named = ack.sha256 == row.sha256 and (ack.event_id == row.event_id or is_unread)
+    if not is_named or row.state is State.ACKED:
         return row
     if ack.result is not AckResult.REJECTED:
         return replace(row, state=State.ACKED, reason="")

@@ -20,9 +20,14 @@ from wire.messages import MAX_EVIDENCE_BYTES, EvidenceRef, EvidenceRole
 
 MediaType = Literal["image/jpeg", "application/json"]
 _SUFFIX: dict[MediaType, str] = {"image/jpeg": ".jpg", "application/json": ".json"}
+_UNFINISHED = ".part"
 _QUALITIES = (90, 80, 70, 60)
 """90 of a 1280x720 road is about 250 kB; below 60 a plate's strokes begin to dissolve, so then the size goes down."""
 _SHRINK = 0.8
+
+
+class EvidenceLostError(StoreError):
+    """A piece is not there, or is not what was taken: reading it again cannot help."""
 
 
 class EvidenceStore:
@@ -40,19 +45,23 @@ class EvidenceStore:
         return self._save(canonical_json(dict(manifest)), EvidenceRole.MANIFEST, "application/json")
 
     def read(self, ref: EvidenceRef) -> bytes:
-        """A piece's bytes. Raises StoreError when the file is missing or is not what its name says."""
+        """A piece's bytes. Raises EvidenceLostError for a missing or changed file, StoreError for a disk in trouble."""
         path = self._path(ref.sha256, ref.media_type)
         try:
             content = path.read_bytes()
+        except FileNotFoundError:
+            raise EvidenceLostError(f"{path}: evidence is missing; restore the file") from None
         except OSError as error:
-            raise StoreError(f"{path}: evidence cannot be read ({error.strerror}); restore the file") from None
+            raise StoreError(
+                f"{path}: evidence cannot be read ({error.strerror}); check the disk and the rights"
+            ) from None
         if sha256_hex(content) != ref.sha256:
-            raise StoreError(f"{path}: evidence has changed since it was taken; restore the file")
+            raise EvidenceLostError(f"{path}: evidence has changed since it was taken; restore the file")
         return content
 
     def files(self) -> Iterator[Path]:
-        """All pieces; a file's stem is its hash."""
-        return (path for path in self._root.glob("??/*") if path.suffix in _SUFFIX.values())
+        """All pieces, a file's stem being its hash, and what a kill left of pieces, whose stem is none."""
+        return (path for path in self._root.glob("??/*") if path.suffix in (*_SUFFIX.values(), _UNFINISHED))
 
     def _path(self, sha256: str, media_type: MediaType) -> Path:
         return self._root / sha256[:2] / (sha256 + _SUFFIX[media_type])
@@ -84,8 +93,8 @@ def jpeg(image: Image, limit_bytes: int = MAX_EVIDENCE_BYTES) -> bytes:
 
 def _write_durably(path: Path, content: bytes) -> None:
     """After a power cut the file is whole or not there: temporary file, fsync, rename, fsync of the folders."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    _make_folder(path.parent)
+    temporary = path.with_suffix(f".{os.getpid()}{_UNFINISHED}")
     try:
         with temporary.open("wb") as file:
             file.write(content)
@@ -94,9 +103,20 @@ def _write_durably(path: Path, content: bytes) -> None:
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
-    for folder in (path.parent, path.parent.parent):
-        descriptor = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+    _sync(path.parent)
+
+
+def _make_folder(folder: Path) -> None:
+    """A new folder is on the disk when its parent is."""
+    if not folder.is_dir():
+        _make_folder(folder.parent)
+        folder.mkdir(exist_ok=True)
+        _sync(folder.parent)
+
+
+def _sync(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

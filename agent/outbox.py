@@ -19,7 +19,7 @@ from uuid import UUID
 
 from sqlite_utils import Database
 
-from agent.delivery import Row, State
+from agent.delivery import NOBODY, Row, State
 from agent.errors import StoreError
 from wire.canonical import sha256_hex
 from wire.codec import encode
@@ -137,9 +137,12 @@ class Outbox:
             return [_row(each) for each in self._db.query(_SENDABLE, {"now_s": now_s, "limit": limit})]
 
     def find(self, event_id: UUID, sha256: str) -> Row | None:
-        """The row that an ack names."""
+        """The row that an ack names; of a report that could not be read (`NOBODY`) it knows the hash alone."""
+        where, values = "sha256 = ? and event_id = ?", [sha256, str(event_id)]
+        if event_id == NOBODY:
+            where, values = "sha256 = ? and role is null", [sha256]
         with self._told():
-            found = list(self._db.table("item").rows_where("event_id = ? and sha256 = ?", [str(event_id), sha256]))
+            found = list(self._db.table("item").rows_where(where, values))
         return _row(found[0]) if found else None
 
     def store(self, row: Row, now: datetime) -> None:

@@ -60,6 +60,8 @@ def _drop_unnamed(outbox: Outbox, evidence: EvidenceStore, now: datetime) -> int
             if path.stem not in named and path.stat().st_mtime < oldest_s:
                 path.unlink()
                 count += 1
+        except FileNotFoundError:
+            continue  # a piece that was being written has got its name
         except OSError as error:
             raise StoreError(f"{path}: cannot be removed ({error.strerror}); check the folder's rights") from None
     return count

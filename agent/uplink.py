@@ -30,7 +30,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from agent.delivery import NO_ACK, Change, Policy, Publish, Row, State, Wait, buried, next_task, on_ack, postponed
 from agent.errors import ConfigError, StoreError
-from agent.evidence import EvidenceStore
+from agent.evidence import EvidenceLostError, EvidenceStore
 from agent.outbox import Outbox
 from wire.codec import DecodeError, decode, encode, encode_evidence
 from wire.messages import Ack, EvidenceHeader, UnitStatus
@@ -189,7 +189,7 @@ class Uplink:
         while not link.ended:
             match next_task(tuple(rows.values()), now_s, self._policy, silent=self._silent):
                 case Publish(row):
-                    row = self._publish(link, row)
+                    row = self._publish(link, row, now_s)
                 case Change(row):
                     self._silent = self._silent or row.reason == NO_ACK
                     self._store(row)
@@ -200,13 +200,14 @@ class Uplink:
             rows[row.row_id] = row
         return 0.0
 
-    def _publish(self, link: _Link, row: Row) -> Row:
+    def _publish(self, link: _Link, row: Row, now_s: float) -> Row:
         """Send one row, written down as sent before it is; returns it as it is now."""
         try:
             kind, payload = self._message(row)
         except StoreError as error:
             log.error("%s", error)
-            row = buried(row, "evidence_lost")
+            is_lost = isinstance(error, EvidenceLostError)
+            row = buried(row, "evidence_lost") if is_lost else postponed(row, "unreadable", now_s, self._policy)
             self._store(row)
             return row
         self._store(row)
@@ -217,7 +218,7 @@ class Uplink:
         return row
 
     def _message(self, row: Row) -> tuple[Up, bytes]:
-        """A row's bytes on the wire. Raises StoreError when its evidence is gone or has changed."""
+        """A row's bytes on the wire. Raises StoreError when they cannot be read, EvidenceLostError when never again."""
         if row.evidence is None:
             return Up.VIOLATION, self._outbox.report(row.event_id)
         header = EvidenceHeader(event_id=row.event_id, unit_id=self._unit_id, **row.evidence.model_dump())

@@ -118,6 +118,7 @@ class Dispatcher:
     def __init__(self, port: int, answer: Answer | None = None, reason: str = "") -> None:
         self.answer: Answer = answer or (lambda *_: AckResult.STORED)
         self.retryable = False
+        self.names_nobody = False
         self.heard: list[tuple[Up, UUID, str]] = []
         self.statuses: list[UnitStatus] = []
         self._ready = threading.Event()
@@ -148,7 +149,8 @@ class Dispatcher:
         self.heard.append((parsed.kind, event_id, sha256))
         result = self.answer(parsed.kind, event_id, sha256)
         if result is not None:
-            ack = Ack(event_id=event_id, sha256=sha256, result=result, retryable=self.retryable, reason="because")
+            named = UUID(int=0) if self.names_nobody else event_id
+            ack = Ack(event_id=named, sha256=sha256, result=result, retryable=self.retryable, reason="because")
             self._client.publish(down(UNIT, Down.ACK), encode(ack), qos=1)
 
 
@@ -246,6 +248,33 @@ def test_evidence_that_is_gone_is_dead_with_its_reason(with_mosquitto: tuple[Uni
     with unit.sending():
         eventually(lambda: unit.backlog() == 0, "the rest is acknowledged")
     assert [each["reason"] for each in unit.dead()] == ["evidence_lost"]
+
+
+def test_evidence_that_cannot_be_read_for_now_is_tried_again(with_mosquitto: tuple[Unit, Dispatcher]) -> None:
+    """A passing read error would bury pictures that are still on the disk."""
+    unit, _ = with_mosquitto
+    unit.owe(1)
+    file = next(unit.evidence.files())
+    content = file.read_bytes()
+    file.unlink()
+    file.mkdir()  # cannot be read, by nobody and by root
+    with unit.sending():
+        eventually(lambda: unit.counters.get("pending.unreadable", 0) > 0, "it is put off")
+        file.rmdir()
+        file.write_bytes(content)
+        eventually(lambda: unit.backlog() == 0, "all is acknowledged")
+    assert unit.dead() == []
+
+
+def test_a_report_that_the_dispatcher_cannot_read_is_dead(with_mosquitto: tuple[Unit, Dispatcher]) -> None:
+    """A newer unit's report would be sent to an older centre for ever."""
+    unit, dispatcher = with_mosquitto
+    dispatcher.answer = lambda *_: AckResult.REJECTED
+    dispatcher.names_nobody = True
+    unit.owe(1)
+    with unit.sending():
+        eventually(lambda: unit.backlog() == 0, "the report is given up")
+    assert [each["reason"] for each in unit.dead()] == ["because"]
 
 
 def test_publish_that_the_broker_refuses_is_counted(make_mosquitto: Callable[[str], Broker], tmp_path: Path) -> None:

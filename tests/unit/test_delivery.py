@@ -9,6 +9,7 @@ import pytest
 
 from agent.delivery import (
     NO_ACK,
+    NOBODY,
     Change,
     Idle,
     Policy,
@@ -110,6 +111,17 @@ def test_answer_for_another_or_for_a_finished_row_changes_nothing() -> None:
     sent, acked = row(1, State.SENT), row(2, State.ACKED)
     assert on_ack(sent, ack(acked, AckResult.STORED), 0.0, POLICY) == sent
     assert on_ack(acked, ack(acked, AckResult.REJECTED), 0.0, POLICY) == acked
+
+
+def test_refusal_of_what_could_not_be_read_is_known_by_the_hash() -> None:
+    """A report the centre cannot decode would be sent for ever; and nobody's receipt may end what is owed."""
+    sent = row(1, State.SENT)
+    refusal = Ack(event_id=NOBODY, sha256=sent.sha256, result=AckResult.REJECTED, retryable=False, reason="invalid")
+    after = on_ack(sent, refusal, 0.0, POLICY)
+    assert (after.state, after.reason) == (State.DEAD, "invalid")
+    receipt = refusal.model_copy(update={"result": AckResult.STORED})
+    assert on_ack(sent, receipt, 0.0, POLICY) == sent
+    assert on_ack(row(2, State.SENT), refusal, 0.0, POLICY) == row(2, State.SENT)
 
 
 def test_backoff_grows_to_its_limit_and_spreads() -> None:

@@ -15,7 +15,7 @@ from uuid import UUID
 
 import pytest
 
-from agent.delivery import State
+from agent.delivery import NOBODY, State
 from agent.errors import StoreError
 from agent.evidence import EvidenceStore
 from agent.outbox import Outbox
@@ -126,6 +126,16 @@ def test_dead_is_seen_and_can_be_retried(path: Path) -> None:
         assert (dead["event_id"], dead["what"], dead["reason"]) == (str(UUID(int=1)), "report", "unknown_key")
         assert outbox.retry_dead() == 1
         assert outbox.backlog() == 1
+
+
+def test_a_report_that_could_not_be_read_is_found_by_its_hash(path: Path) -> None:
+    """The centre's refusal of a garbled report would find nothing to end."""
+    with Outbox(path) as outbox:
+        outbox.add(UUID(int=1), building(1))
+        (row,) = outbox.rows(0.0)
+        assert outbox.find(NOBODY, row.sha256) == outbox.find(row.event_id, row.sha256) == row
+        assert outbox.find(NOBODY, piece("1").sha256) is None
+        assert outbox.find(UUID(int=2), row.sha256) is None
 
 
 def test_retention_never_touches_what_is_owed_or_dead(path: Path, tmp_path: Path) -> None:
