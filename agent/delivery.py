@@ -19,12 +19,10 @@ from enum import StrEnum
 from typing import TypeAlias
 from uuid import UUID
 
-from wire.messages import MAX_EVIDENCE_BYTES, MAX_REPORT_BYTES, Ack, AckResult, EvidenceRef
+from wire.messages import MAX_EVIDENCE_BYTES, MAX_REPORT_BYTES, UNREAD, Ack, AckResult, EvidenceRef
 
 HEADER_BYTES = 4096
 """Room for an evidence message's header, which is about 300 bytes."""
-NOBODY = UUID(int=0)
-"""The event an ack names when the dispatcher could not read the report; the hash says which one."""
 NO_ACK = "no_ack"
 """Reason of a row whose answer did not come in time."""
 
@@ -127,7 +125,7 @@ def _send(row: Row, now_s: float, policy: Policy) -> Task:
 
 def on_ack(row: Row, ack: Ack, now_s: float, policy: Policy) -> Row:
     """The row after the dispatcher's word on it; a word on another row, or after the row is done, changes nothing."""
-    is_unread = ack.event_id == NOBODY and ack.result is AckResult.REJECTED
+    is_unread = ack.event_id == UNREAD and ack.result is AckResult.REJECTED
     is_named = ack.sha256 == row.sha256 and (ack.event_id == row.event_id or is_unread)
     if not is_named or row.state is State.ACKED:
         return row

@@ -19,11 +19,11 @@ from uuid import UUID
 
 from sqlite_utils import Database
 
-from agent.delivery import NOBODY, Row, State
+from agent.delivery import Row, State
 from agent.errors import StoreError
 from wire.canonical import sha256_hex
 from wire.codec import encode
-from wire.messages import EvidenceRef, SignedReport
+from wire.messages import UNREAD, EvidenceRef, SignedReport
 
 BUSY_S = 30.0
 """How long one process waits for the other's transaction. Each is a few rows, 10-20 ms with fsync on an SD card, but
@@ -137,9 +137,9 @@ class Outbox:
             return [_row(each) for each in self._db.query(_SENDABLE, {"now_s": now_s, "limit": limit})]
 
     def find(self, event_id: UUID, sha256: str) -> Row | None:
-        """The row that an ack names; of a report that could not be read (`NOBODY`) it knows the hash alone."""
+        """The row that an ack names; of a report that could not be read (`UNREAD`) it knows the hash alone."""
         where, values = "sha256 = ? and event_id = ?", [sha256, str(event_id)]
-        if event_id == NOBODY:
+        if event_id == UNREAD:
             where, values = "sha256 = ? and role is null", [sha256]
         with self._told():
             found = list(self._db.table("item").rows_where(where, values))

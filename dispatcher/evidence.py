@@ -36,6 +36,14 @@ class EvidenceFolder:
         file = (root / place).resolve()
         return file if file.is_relative_to(root) and file.is_file() else None
 
+    def read(self, place: str) -> bytes | None:
+        """The bytes of a stored piece; None when it is gone. Raises StoreError when the disk does not give them."""
+        file = self.find(place)
+        try:
+            return file.read_bytes() if file else None
+        except OSError as error:
+            raise StoreError(f"evidence: {error.strerror}; mend the evidence folder") from None
+
 
 def _write_durably(path: Path, content: bytes) -> None:
     """After a power cut the file is whole or not there: temporary file, fsync, rename, fsync of the folders."""

@@ -10,7 +10,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 from datetime import datetime
-from uuid import UUID
 
 from sqlalchemy import Connection, select, update
 
@@ -23,13 +22,11 @@ from dispatcher.units import Unit, UnitState
 from dispatcher.workflow import Event, State
 from wire.canonical import sha256_hex
 from wire.codec import DecodeError, decode, decode_evidence
-from wire.messages import Ack, AckResult, EvidenceHeader, SignedReport, UnitStatus, ViolationReport
+from wire.messages import UNREAD, Ack, AckResult, EvidenceHeader, SignedReport, UnitStatus, ViolationReport
 from wire.topics import Up, UpTopic
 
 log = logging.getLogger(__name__)
 
-_NOBODY = UUID(int=0)
-"""Stands for the event of a message that cannot be read; its hash says which one it was."""
 _YEARS = range(1970, 2200)
 """Beyond them a moment can be written, but not be told in another time zone everywhere."""
 _REASON_CHARACTERS = 200
@@ -134,7 +131,7 @@ def _check_moments(*moments: datetime) -> None:
 
 def _rejected(kind: Up, payload: bytes, reason: str, *, retryable: bool) -> Ack | None:
     """The refusal of a message, naming it as its sender does; None when it cannot even be named."""
-    event_id, digest = _NOBODY, sha256_hex(payload)
+    event_id, digest = UNREAD, sha256_hex(payload)
     try:
         if kind is Up.VIOLATION:
             event_id = decode(SignedReport, payload).body.event_id

@@ -218,11 +218,11 @@ class Worker:
             return case.media_id
         with self._store.reading() as connection:
             place = cases.evidence_paths(connection, case).get(EvidenceRole.CONTEXT, "")
-        picture = self._folder.find(place)
+        picture = self._folder.read(place)
         if picture is None:
             self._doubt(case, (validation.Doubt.PICTURES_MISSING,), now)
             return None
-        uploaded = self._client.upload(picture.read_bytes())
+        uploaded = self._client.upload(picture)
         if isinstance(uploaded, Uploaded):
             with self._store.writing() as connection:
                 cases.keep_media(connection, case.case_id, uploaded.media_id, now)

@@ -184,6 +184,10 @@ class UnitStatus(Message):
     """Candidates by outcome and reason since boot."""
 
 
+UNREAD = UUID(int=0)
+"""The event an ack names when the dispatcher could not read the message; its hash says which one it was."""
+
+
 class AckResult(StrEnum):
     STORED = "stored"
     DUPLICATE = "duplicate"

@@ -9,7 +9,6 @@ import pytest
 
 from agent.delivery import (
     NO_ACK,
-    NOBODY,
     Change,
     Idle,
     Policy,
@@ -21,7 +20,7 @@ from agent.delivery import (
     next_task,
     on_ack,
 )
-from wire.messages import MAX_REPORT_BYTES, Ack, AckResult
+from wire.messages import MAX_REPORT_BYTES, UNREAD, Ack, AckResult
 
 POLICY = Policy(window=2, ack_timeout_s=10)
 
@@ -116,7 +115,7 @@ def test_answer_for_another_or_for_a_finished_row_changes_nothing() -> None:
 def test_refusal_of_what_could_not_be_read_is_known_by_the_hash() -> None:
     """A report the centre cannot decode would be sent for ever; and nobody's receipt may end what is owed."""
     sent = row(1, State.SENT)
-    refusal = Ack(event_id=NOBODY, sha256=sent.sha256, result=AckResult.REJECTED, retryable=False, reason="invalid")
+    refusal = Ack(event_id=UNREAD, sha256=sent.sha256, result=AckResult.REJECTED, retryable=False, reason="invalid")
     after = on_ack(sent, refusal, 0.0, POLICY)
     assert (after.state, after.reason) == (State.DEAD, "invalid")
     receipt = refusal.model_copy(update={"result": AckResult.STORED})

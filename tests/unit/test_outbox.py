@@ -15,13 +15,13 @@ from uuid import UUID
 
 import pytest
 
-from agent.delivery import NOBODY, State
+from agent.delivery import State
 from agent.errors import StoreError
 from agent.evidence import EvidenceStore
 from agent.outbox import Outbox
 from agent.retention import Limits, sweep
 from wire.canonical import sha256_hex
-from wire.messages import EvidenceRef, EvidenceRole, Plate, Provenance, SignedReport, Verdict, ViolationReport
+from wire.messages import UNREAD, EvidenceRef, EvidenceRole, Plate, Provenance, SignedReport, Verdict, ViolationReport
 from wire.signing import SigningKey
 
 KEY = SigningKey.generate()
@@ -133,8 +133,8 @@ def test_a_report_that_could_not_be_read_is_found_by_its_hash(path: Path) -> Non
     with Outbox(path) as outbox:
         outbox.add(UUID(int=1), building(1))
         (row,) = outbox.rows(0.0)
-        assert outbox.find(NOBODY, row.sha256) == outbox.find(row.event_id, row.sha256) == row
-        assert outbox.find(NOBODY, piece("1").sha256) is None
+        assert outbox.find(UNREAD, row.sha256) == outbox.find(row.event_id, row.sha256) == row
+        assert outbox.find(UNREAD, piece("1").sha256) is None
         assert outbox.find(UUID(int=2), row.sha256) is None
 
 
