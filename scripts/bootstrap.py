@@ -11,6 +11,7 @@ import sys
 import tempfile
 import urllib.request
 from pathlib import Path
+from urllib.parse import urljoin
 
 ROOT = Path(__file__).resolve().parent.parent
 VENV = ROOT / ".venv"
@@ -58,7 +59,8 @@ def download_pip(folder: Path) -> Path:
     """Fetch pip's wheel from PyPI and check its hash."""
     with urllib.request.urlopen(PIP_INDEX, timeout=60) as answer:
         release = next(file for file in json.load(answer)["urls"] if file["packagetype"] == "bdist_wheel")
-    with urllib.request.urlopen(release["url"], timeout=60) as answer:
+    address = urljoin(PIP_INDEX, release["url"])  # a mirror may give it relative to the index
+    with urllib.request.urlopen(address, timeout=60) as answer:
         content = answer.read()
     if hashlib.sha256(content).hexdigest() != release["digests"]["sha256"]:
         raise SystemExit("setup: pip from PyPI has another hash than PyPI says; try again")
@@ -70,5 +72,5 @@ def download_pip(folder: Path) -> Path:
 if __name__ == "__main__":
     try:
         raise SystemExit(main(sys.argv[1]))
-    except (OSError, subprocess.CalledProcessError) as error:
+    except (OSError, ValueError, subprocess.CalledProcessError) as error:
         raise SystemExit(f"setup: {error}; check the network and the folder's rights, and try again") from None
