@@ -7,7 +7,7 @@ A network `<name>.tflite` has beside it `<name>.json`, written by the exporter:
      "outputs": [{"name": "score", "tensor": "<name in the file>", "shape": [...]}, ...], ...}
 
 `range` is what a pixel of 0 and of 255 meant to the float network. Scales and zero points are read from the
-.tflite itself. The runtime is ai-edge-litert, or tflite-runtime where only that is installed (armv7l).
+.tflite itself. The runtime is ai-edge-litert, or tflite-runtime where that is installed (armv7l, or by its extra).
 """
 
 from __future__ import annotations
@@ -28,7 +28,8 @@ from numpy.typing import NDArray
 from agent.errors import ModelError
 from agent.types import Image
 
-_RUNTIMES = ("ai_edge_litert.interpreter", "tflite_runtime.interpreter")
+_RUNTIMES = ("tflite_runtime.interpreter", "ai_edge_litert.interpreter")
+"""tflite-runtime is on a machine only where it is the one there is (armv7l) or was asked for (the extra)."""
 
 
 class Network:
