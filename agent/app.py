@@ -110,8 +110,8 @@ def _provenance(networks: Networks, config: str) -> Provenance:
     return Provenance(software=version("cakra"), models=networks.digests, config=config, clock_synchronised=True)
 
 
-def replay(settings: ReplaySettings, *, json_lines: bool) -> int:
-    """Run a replay, printing findings as they come and a summary at the end; returns the exit code."""
+def replay(settings: ReplaySettings, *, json_lines: bool) -> None:
+    """Run a replay, printing findings as they come and a summary at the end."""
     frames = settings.source().frames()
     scene = Scene.load(settings.site)
     networks = load_networks(settings.models)
@@ -125,7 +125,6 @@ def replay(settings: ReplaySettings, *, json_lines: bool) -> int:
             if folder:
                 folder.add(followed)
     print(summary_text(summary(pipeline, time.perf_counter() - started), json_lines=json_lines))
-    return 0
 
 
 def _replay_folder(out: Path, scene: Scene, networks: Networks) -> ReplayFolder:

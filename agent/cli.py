@@ -25,9 +25,6 @@ if TYPE_CHECKING:
 
 Command = Callable[[argparse.Namespace], int]
 
-MAX_THREADS = 16
-"""As in `agent.config.ModelSettings`: no unit has more cores."""
-
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; a fault is told in one line."""
@@ -150,6 +147,8 @@ def _moment(text: str) -> datetime:
 
 
 def _threads(text: str) -> int:
+    from agent.config import MAX_THREADS  # needs what `--help` does not
+
     if not text.isdigit() or not 1 <= int(text) <= MAX_THREADS:
         raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1 to {MAX_THREADS}")
     return int(text)
@@ -183,7 +182,8 @@ def read(args: argparse.Namespace) -> int:
 def replay(args: argparse.Namespace) -> int:
     from agent import app
 
-    return app.replay(_replay_settings(args), json_lines=args.json)
+    app.replay(_replay_settings(args), json_lines=args.json)
+    return 0
 
 
 def _replay_settings(args: argparse.Namespace) -> app.ReplaySettings:

@@ -22,6 +22,10 @@ HOME = Path(__file__).resolve().parent.parent
 """The checkout: where `models/` and `config/` lie."""
 
 
+MAX_THREADS = 16
+"""No unit has more cores."""
+
+
 class Section(BaseModel):
     """A part of the file: closed and frozen."""
 
@@ -44,7 +48,7 @@ class ModelSettings(Section):
 
     detector: Path = HOME / "models" / "plate_detector.tflite"
     reader: Path = HOME / "models" / "plate_reader.tflite"
-    threads: int = Field(default=1, ge=1, le=16)
+    threads: int = Field(default=1, ge=1, le=MAX_THREADS)
     """Threads of each network; one leaves the other cores to capture and encoding."""
 
 

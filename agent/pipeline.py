@@ -15,7 +15,7 @@ from agent.plate import fuse
 from agent.rules import Rule
 from agent.scene import Scene
 from agent.track import Tracker, worth_reading
-from agent.types import Decision, Detector, Frame, Image, Outcome, PlateVote, Reader, Track, Violation
+from agent.types import Decision, Detector, Frame, Image, Outcome, PlateVote, Reader, Track, TrackPoint, Violation
 from agent.validate import Recent, Thresholds, validate
 
 MAX_READS_PER_FRAME = 4
@@ -31,6 +31,11 @@ class Finding:
     track: Track
     context: Frame
     """The kept frame nearest to the violation's moment."""
+
+    @property
+    def point(self) -> TrackPoint:
+        """Where the plate is in the context picture."""
+        return min(self.track.points, key=lambda point: abs(point.frame_index - self.context.index))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -155,8 +160,7 @@ class _Keyframes:
 
 def crop_plate(finding: Finding) -> Image:
     """The plate in the finding's context picture, with a margin of half its height on each side."""
-    point = min(finding.track.points, key=lambda point: abs(point.frame_index - finding.context.index))
-    box = point.detection.box
+    box = finding.point.detection.box
     margin = box.height / 2
     height, width = finding.context.image.shape[:2]
     left, top = max(0, int(box.x1 - margin)), max(0, int(box.y1 - margin))

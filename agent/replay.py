@@ -19,7 +19,7 @@ from agent.overlay import draw_path, draw_plate
 from agent.pipeline import Finding, Followed, Pipeline
 from agent.plate import format_plate
 from agent.report import Reporter, reading
-from agent.types import Frame, Image, Track, TrackPoint
+from agent.types import Frame, Image
 
 
 def decision_line(finding: Finding) -> dict[str, Any]:
@@ -91,15 +91,10 @@ class ReplayFolder:
 
 def overlay(finding: Finding) -> Image:
     """The context picture with the vehicle's path, its plate and what was decided drawn on it."""
-    point = _point_in(finding.track, finding.context)
     path = [each.detection.box.centre for each in finding.track.points]
     vote = finding.violation.vote
     text = f"{format_plate(vote.text) or '?'}  {finding.violation.kind}  {finding.decision.outcome}"
-    return draw_plate(draw_path(finding.context.image, path), point.detection.corners, text)
-
-
-def _point_in(track: Track, frame: Frame) -> TrackPoint:
-    return min(track.points, key=lambda point: abs(point.frame_index - frame.index))
+    return draw_plate(draw_path(finding.context.image, path), finding.point.detection.corners, text)
 
 
 def _write(file: IO[str], line: dict[str, Any]) -> None:

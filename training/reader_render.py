@@ -15,13 +15,14 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from agent.ocr import MARGIN, widened
 from agent.types import Image, PlateColour
 from simulation.plates import PREFIXES, Draw, Mask, PlateSpec, Vehicle, draw_ink
 from training.augment import patch, photograph, weather
 from training.glyphs import ALPHABET, GLYPH_HEIGHT, Typeface, fonts, photographed, pressed
 from training.labels import LabelledPlate, held_back, load_labels
 
-WIDTH, HEIGHT, MARGIN = 160, 48, 0.05
+WIDTH, HEIGHT = 160, 48
 FLAT_HEIGHT, REAL_HEIGHT = 60, 64
 COLOURS = tuple(c for c in PlateColour if c is not PlateColour.UNKNOWN)
 MAX_TEXT, FIRST_YEAR, YEARS = 10, 2019, 20
@@ -363,18 +364,6 @@ class Composer:
     def _negative(self) -> Sample:
         shot = photograph(self._scene(HEIGHT, WIDTH), self._rng, float(self._rng.uniform(60, 200)))
         return Sample(shot, "", UNKNOWN, 0, 0, 0)
-
-
-def widened(quad: np.ndarray, margin: float) -> np.ndarray:
-    """The quadrilateral grown by `margin` of its sides on every side."""
-    tl, tr, br, bl = (np.asarray(p, np.float64) for p in quad)
-    grown = [
-        tl + margin * ((tl - tr) + (tl - bl)),
-        tr + margin * ((tr - tl) + (tr - br)),
-        br + margin * ((br - bl) + (br - tr)),
-        bl + margin * ((bl - br) + (bl - tl)),
-    ]
-    return np.array(grown, np.float32)
 
 
 def to_crop(quad: np.ndarray) -> np.ndarray:
