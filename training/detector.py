@@ -26,6 +26,7 @@ from training.detector_loss import assign, losses
 from training.detector_measure import float_detector, measure
 from training.detector_net import STRIDES, PlateNet
 from training.detector_photos import load_footage, load_photos
+from training.machine import autocast, device
 from training.scenes import Composer, Scene
 
 
@@ -77,14 +78,14 @@ def train(config: dict[str, Any], out: Path, resume: bool, start_from: Path | No
     held_back = load_photos(root, tuple(config["sets"]), held_back=True)
     net = PlateNet(config["widths"], config["neck"])
     if start_from:
-        net.load_state_dict(torch.load(start_from, weights_only=True)["average"])
-    net = net.to(memory_format=torch.channels_last)
+        net.load_state_dict(torch.load(start_from, weights_only=True, map_location="cpu")["average"])
+    net = net.to(device(), memory_format=torch.channels_last)
     average = Average(net, config["average"])
     optimiser = torch.optim.AdamW(_groups(net, config["decay"]), lr=config["rate"])
     history: list[dict[str, float]] = []
     first = 0
     if resume and (out / "last.pt").exists():
-        state = torch.load(out / "last.pt", weights_only=True)
+        state = torch.load(out / "last.pt", weights_only=True, map_location=device())
         net.load_state_dict(state["net"])
         average.net.load_state_dict(state["average"])
         optimiser.load_state_dict(state["optimiser"])
@@ -98,7 +99,9 @@ def train(config: dict[str, Any], out: Path, resume: bool, start_from: Path | No
         scenes = [composer.compose(rng) for _ in range(config["batch"])]
         truth = [assign([s.plates for s in scenes], stride, tuple(config["picture"])) for stride in STRIDES]
         net.train()
-        parts = losses(net(to_tensor(scenes)), truth)
+        with autocast():
+            levels = net(to_tensor(scenes).to(device()))
+        parts = losses(levels, [t.to(device()) for t in truth])
         optimiser.zero_grad(set_to_none=True)
         parts.total.backward()
         nn.utils.clip_grad_norm_(net.parameters(), 10.0)

@@ -16,7 +16,7 @@ from training.detector_photos import Plate
 
 LONGEST_NEAR_PX, SHORTEST_FAR_PX = 104.0, 72.0
 """Plates up to the first are stride 8's, from the second on stride 16's; between them both answer."""
-CORNER_WEIGHT = {"exact": 1.0, "box": 0.15}
+CORNER_WEIGHT = {"exact": 1.0, "box": 0.05}
 
 
 class Targets(NamedTuple):
@@ -32,6 +32,9 @@ class Targets(NamedTuple):
     """(n,)"""
     counted: Tensor
     """(N, 1, h, w) 0 where nothing is asked of the score."""
+
+    def to(self, device: torch.device) -> Targets:
+        return Targets(*(part.to(device) for part in self))
 
 
 def assign(batch: Sequence[Sequence[Plate]], stride: int, size: tuple[int, int]) -> Targets:
@@ -93,9 +96,9 @@ class Losses(NamedTuple):
 def losses(levels: Sequence[Level], truth: Sequence[Targets]) -> Losses:
     """Sum over strides, by the number of answering cells."""
     cells = max(1, sum(len(t.cells) for t in truth))
-    score, box, corners = (torch.zeros(()) for _ in range(3))
+    score, box, corners = (truth[0].counted.new_zeros(()) for _ in range(3))
     for level, target, stride in zip(levels, truth, STRIDES, strict=True):
-        wanted = torch.zeros_like(level.score)
+        wanted = torch.zeros_like(target.counted)
         if len(target.cells):
             picture, row, column = target.cells.unbind(1)
             centres = (torch.stack([column, row], 1).float() + 0.5) * stride

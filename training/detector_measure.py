@@ -83,7 +83,8 @@ def float_detector(net: PlateNet, threshold: float) -> Detect:
     def detect(image: NDArray[np.uint8]) -> tuple[Detection, ...]:
         canvas, letterbox = fit(image, *INPUT)
         with torch.inference_mode():
-            levels = net(torch.from_numpy(canvas).permute(2, 0, 1)[None].float() / 255)
+            picture = torch.from_numpy(canvas).permute(2, 0, 1)[None].float() / 255
+            levels = net(picture.to(next(net.parameters()).device))
         outputs = _named(levels)
         return to_detections(suppress(decode(outputs, STRIDES, threshold)), letterbox, image.shape[1], image.shape[0])
 
@@ -94,7 +95,7 @@ def _named(levels: Iterable[Level]) -> dict[str, NDArray[np.float32]]:
     outputs: dict[str, NDArray[np.float32]] = {}
     for stride, level in zip(STRIDES, levels, strict=True):
         for name, tensor in (("score", level.score.sigmoid()), ("box", level.box), ("corners", level.corners)):
-            outputs[f"{name}_{stride}"] = tensor[0].permute(1, 2, 0).numpy()
+            outputs[f"{name}_{stride}"] = tensor[0].permute(1, 2, 0).cpu().numpy()
     return outputs
 
 

@@ -7,6 +7,7 @@ outside the repository: real plates' pictures are never committed.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import cv2
@@ -40,6 +41,18 @@ FONT_FILES = {
     "/usr/share/fonts/truetype/dejavu/DejaVuSansCondensed-Bold.ttf": 0.75,
 }
 """Condensed grotesques of Debian packages and how much each is narrowed; absent ones are passed over."""
+
+WIDE_FONT_FILES = {
+    "/usr/share/fonts/truetype/liberation/LiberationSans-Bold.ttf": 1.0,
+    "/usr/share/fonts/truetype/liberation/LiberationSans-Regular.ttf": 1.0,
+    "/usr/share/fonts/truetype/liberation/LiberationSansNarrow-Bold.ttf": 1.2,
+    "/usr/share/fonts/truetype/dejavu/DejaVuSans-Bold.ttf": 0.85,
+    "/usr/share/fonts/truetype/roboto/unhinted/RobotoCondensed-Bold.ttf": 1.2,
+    "/usr/share/fonts/truetype/roadgeek/RG2014D.ttf": 1.1,
+    "/usr/share/fonts/truetype/open-sans/OpenSans-Bold.ttf": 0.9,
+    "/usr/share/fonts/truetype/open-sans/OpenSans-CondBold.ttf": 1.15,
+}
+"""Grotesques as other countries' plates have them."""
 
 
 def flatten(image: Image, corners: np.ndarray, height_px: int) -> Image:
@@ -115,5 +128,5 @@ def _printed(char: str, font: ImageFont.FreeTypeFont, narrow: float) -> Mask:
     return np.asarray(cv2.resize(cut, (width, GLYPH_HEIGHT), interpolation=cv2.INTER_AREA))
 
 
-def fonts() -> list[Typeface]:
-    return [printed(file, narrow) for file, narrow in FONT_FILES.items() if Path(file).exists()]
+def fonts(files: Mapping[str, float] = FONT_FILES) -> list[Typeface]:
+    return [printed(file, narrow) for file, narrow in files.items() if Path(file).exists()]

@@ -17,11 +17,14 @@ from agent.types import PlateColour
 from simulation.plates import draw_plate, random_spec
 from training.detector_clutter import draw_clutter, write_caption
 from training.detector_photos import Corners, Photo, Plate
+from training.foreign import draw_foreign
 
 Picture = NDArray[np.uint8]
 Rng = np.random.Generator
 
 NARROWEST_PX, WIDEST_PX = 16.0, 330.0
+FOREIGN = 0.2
+"""Share of drawn plates that are no Indonesian ones."""
 _COLOURS: dict[PlateColour | None, float] = {
     PlateColour.BLACK: 0.50,
     PlateColour.WHITE: 0.22,
@@ -134,27 +137,23 @@ class Composer:
                 if draw < 0.16 and aspect > 2.2:
                     _retone(image, plate.corners, rng)
                 else:
-                    plate = self._put(
-                        image, _fitted(plate.corners, self._spec_aspect(rng), rng), rng, over=plate.corners
-                    )
+                    art = self._some(self._art, rng, 1500, _draw_art)
+                    corners = _fitted(plate.corners, _seen_aspect(art, rng), rng)
+                    plate = self._put(image, art, corners, rng, over=plate.corners)
             plates.append(plate)
         return Scene(image, tuple(plates))
-
-    def _spec_aspect(self, rng: Rng) -> float:
-        """Width by height; one in three leans back, as on the front of motorcycles, and looks flatter than it is."""
-        flat = rng.uniform(1.0, 1.9) if rng.random() < 0.33 else rng.uniform(0.93, 1.1)
-        return float(rng.choice([2.93, 3.19, 2.38, 2.5], p=[0.35, 0.35, 0.17, 0.13]) * flat)
 
     def _added(self, scene: Scene, rng: Rng, count: int) -> Scene:
         """Plates, and then clutter, at places that are free."""
         image, plates = scene.image.copy(), list(scene.plates)
         for _ in range(int(count)):
             width = _log_uniform(18, 200, rng)
-            corners = _anywhere(width, self._spec_aspect(rng), (self.width, self.height), rng)
+            art = self._some(self._art, rng, 1500, _draw_art)
+            corners = _anywhere(width, _seen_aspect(art, rng), (self.width, self.height), rng)
             if _free(corners, plates, 1.25) and (judged := self._judged(Plate(corners, "exact"))):
                 if rng.random() < 0.5:
                     _panel(image, corners, rng)
-                put = self._put(image, corners, rng)
+                put = self._put(image, art, corners, rng)
                 plates.append(replace(put, kind=judged.kind))
         taken = list(plates)
         for _ in range(int(rng.integers(0, 4)) if rng.random() < 0.7 else 0):
@@ -167,9 +166,8 @@ class Composer:
             write_caption(image, rng, [_box(p.corners, 1.2) for p in plates])
         return Scene(image, tuple(plates))
 
-    def _put(self, image: Picture, corners: Corners, rng: Rng, over: Corners | None = None) -> Plate:
+    def _put(self, image: Picture, art: Picture, corners: Corners, rng: Rng, over: Corners | None = None) -> Plate:
         """Paste a drawn plate on `corners`, in the light of the place; `over` is the plate it hides."""
-        art = self._some(self._art, rng, 1500, _draw_art)
         place = corners if over is None else over
         light = _light(image, place, over is not None, rng)
         if rng.random() < 0.35:
@@ -246,6 +244,12 @@ def _moved(corners: Corners, matrix: NDArray[np.float64]) -> Corners:
     return (points[:, :2] / points[:, 2:]).astype(np.float32)
 
 
+def _seen_aspect(art: Picture, rng: Rng) -> float:
+    """Width by height; one in three leans back, as on the front of motorcycles, and looks flatter than it is."""
+    flat = rng.uniform(1.0, 1.9) if rng.random() < 0.33 else rng.uniform(0.9, 1.1)
+    return float(art.shape[1] / art.shape[0] * flat)
+
+
 def _aspect(corners: Corners) -> float:
     wide = np.linalg.norm(corners[1] - corners[0]) + np.linalg.norm(corners[2] - corners[3])
     tall = np.linalg.norm(corners[3] - corners[0]) + np.linalg.norm(corners[2] - corners[1])
@@ -304,6 +308,8 @@ def _box(corners: Corners, room: float = 1.0) -> tuple[NDArray[np.float32], NDAr
 
 
 def _draw_art(rng: Rng) -> Picture:
+    if rng.random() < FOREIGN:
+        return draw_foreign(rng)
     colours = list(_COLOURS)
     colour = colours[int(rng.choice(len(colours), p=list(_COLOURS.values())))]
     return draw_plate(random_spec(rng, colour=colour), rng, 64)
@@ -357,8 +363,9 @@ def _toned(art: Picture, light: NDArray[np.float32], rng: Rng) -> Picture:
     if rng.random() < 0.5:
         slope = np.linspace(rng.uniform(0.5, 1), rng.uniform(0.5, 1.1), art.shape[1 if rng.random() < 0.5 else 0])
         paint *= (slope[None, :, None] if len(slope) == art.shape[1] else slope[:, None, None]).astype(np.float32)
-    if rng.random() < 0.08:
-        paint += rng.uniform(40, 170)
+    if rng.random() < 0.15:  # a plate that leans back mirrors the sky, often at one end more than at the other
+        glare = np.linspace(rng.uniform(0, 1), rng.uniform(0.3, 1), art.shape[1])[None, :, None]
+        paint = paint + (255 - paint) * (glare * rng.uniform(0.3, 0.85)).astype(np.float32)
     return np.clip(paint, 0, 255).astype(np.uint8)
 
 
