@@ -48,7 +48,7 @@ CALENDARS = HOME / "config" / "calendars"
 
 @dataclass(frozen=True, slots=True)
 class Networks:
-    """Both networks, loaded and checked, and their hashes."""
+    """The networks, loaded and checked, and their hashes."""
 
     detector: PlateDetector
     reader: PlateReader
@@ -57,19 +57,15 @@ class Networks:
 
 def model_settings(folder: Path | None, threads: int) -> ModelSettings:
     """The networks of a folder, or the shipped ones."""
-    if folder is None:
-        return ModelSettings(threads=threads)
-    return ModelSettings(
-        detector=folder / "plate_detector.tflite", reader=folder / "plate_reader.tflite", threads=threads
-    )
+    return ModelSettings(threads=threads) if folder is None else ModelSettings.of_folder(folder, threads)
 
 
 def load_networks(settings: ModelSettings, grammar: str = "id") -> Networks:
     """Raises ModelError."""
-    detector = Network.load(settings.detector, settings.threads)
-    reader = Network.load(settings.reader, settings.threads)
-    digests = {network.manifest["name"]: network.manifest["sha256"] for network in (detector, reader)}
-    return Networks(PlateDetector(detector), PlateReader(reader, GRAMMARS[grammar]), digests)
+    paths = (settings.detector, settings.reader, settings.expiry)
+    detector, reader, expiry = (Network.load(path, settings.threads) for path in paths)
+    digests = {network.manifest["name"]: network.manifest["sha256"] for network in (detector, reader, expiry)}
+    return Networks(PlateDetector(detector), PlateReader(reader, GRAMMARS[grammar], expiry), digests)
 
 
 @dataclass(frozen=True, slots=True)

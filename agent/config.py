@@ -48,8 +48,21 @@ class ModelSettings(Section):
 
     detector: Path = HOME / "models" / "plate_detector.tflite"
     reader: Path = HOME / "models" / "plate_reader.tflite"
+    expiry: Path = HOME / "models" / "plate_expiry.tflite"
     threads: int = Field(default=1, ge=1, le=MAX_THREADS)
     """Threads of each network; one leaves the other cores to capture and encoding."""
+
+    def relative_to(self, base: Path) -> ModelSettings:
+        """The same, with relative paths taken from `base`."""
+        names = ("detector", "reader", "expiry")
+        return self.model_copy(update={name: base / getattr(self, name) for name in names})
+
+    @classmethod
+    def of_folder(cls, folder: Path, threads: int) -> ModelSettings:
+        """The networks of a folder, by their usual names."""
+        return cls(threads=threads).model_copy(
+            update={name: folder / f"plate_{name}.tflite" for name in ("detector", "reader", "expiry")}
+        )
 
 
 class UnitConfig(Section):
@@ -95,9 +108,7 @@ def load_unit(path: Path) -> UnitConfig:
             "calendars": base / config.calendars,
             "data": base / config.data,
             "source": config.source.model_copy(update={"path": base / config.source.path}),
-            "models": config.models.model_copy(
-                update={"detector": base / config.models.detector, "reader": base / config.models.reader}
-            ),
+            "models": config.models.relative_to(base),
             "mqtt": config.mqtt.relative_to(base),
         }
     )

@@ -35,6 +35,8 @@ FORLORN = 1e-5
 OUTSIDE = 0.01
 """Prior odds that what the network sees is no text of the grammar at all. Where it is sure of such a text, nothing that
 the grammar can bend it into gets a high probability."""
+ANY_TEXT = 1.0
+"""Odds with which the grammar's texts are no more likely than any others, or than no text at all."""
 
 
 @dataclass(slots=True)
@@ -53,11 +55,17 @@ class _Prefix:
 
 
 def search(
-    log_probs: NDArray[np.float32], grammar: Grammar, count: int = 16, temperature: float = 1.0, beam_width: int = BEAM
+    log_probs: NDArray[np.float32],
+    grammar: Grammar,
+    count: int = 16,
+    temperature: float = 1.0,
+    beam_width: int = BEAM,
+    outside: float = OUTSIDE,
 ) -> tuple[Candidate, ...]:
     """At most `count` texts of the grammar, the most probable first, with posterior probabilities.
 
     log_probs: (T, 37) log probabilities (or logits: they are normalised after division by the temperature).
+    outside: prior odds of a text outside the grammar against one inside.
     Empty where the beam holds no whole text of the grammar.
     """
     beam, seen = {"": _Prefix(grammar.start, blank=1.0)}, 1.0
@@ -68,9 +76,9 @@ def search(
     inside = sum(total for _, total in whole)
     if inside * seen <= 0.0:
         return ()
-    outside = OUTSIDE * max(0.0, 1.0 - inside * seen) / seen
+    whole_mass = inside + outside * max(0.0, 1.0 - inside * seen) / seen
     whole.sort(key=lambda item: (-item[1], item[0]))
-    return tuple(Candidate(text, total / (inside + outside)) for text, total in whole[:count])
+    return tuple(Candidate(text, total / whole_mass) for text, total in whole[:count])
 
 
 def softmax(logits: NDArray[np.float32]) -> NDArray[np.float64]:

@@ -1,39 +1,47 @@
 """The plate reader: four corners in a frame to the most probable texts under a grammar.
 
 The crop is the detector's quadrilateral, grown by a margin because corners are never exact, pulled straight to the
-network's size. The network answers with a CTC lattice (40 steps of blank and 36 characters), the plate's colour, the
-expiry line's month and year, and whether this can be read at all; `agent.lattice` finds the texts.
+network's size. The network answers with a CTC lattice (40 steps of blank and 36 characters), the plate's colour, where
+the plate's corners really are, and whether this can be read at all; `agent.lattice` finds the texts. Where the corners
+are elsewhere than the crop took them to be, it is cut again and looked at a second time. A small network of its own
+reads the expiry line from the plate's lower half: on the crop of the whole plate that line is 6 pixels high.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from agent.lattice import character_confidence, search, softmax
-from agent.plate import Grammar
+from agent.lattice import ANY_TEXT, character_confidence, search, softmax
+from agent.plate import EXPIRY_DATE, Grammar
 from agent.tflite import Network
 from agent.types import Corners, Expiry, Image, PlateColour, PlateRead, Point
 
 MARGIN = 0.05
 """Share of the plate's width and height that is cut in addition on every side; the network was trained with it."""
-CROP_MARGIN = 0.0
+EXPIRY_MARGIN = 0.08
+"""The same for the plate's lower half, from which the expiry line is read."""
 MIN_SIDE_PX = 4.0
+MIN_EXPIRY_PLATE_PX = 24.0
+"""The expiry line of a lower plate is less than 5 pixels high; it is not looked for."""
 MIN_EXPIRY = 0.5
 """An expiry line less probable than this is not reported: it is small, and half of a date accuses the wrong person."""
+SECOND_LOOK = 0.04
+"""Mean distance, in heights of the crop, between a plate's corners and where they should be, from which on it is cut
+again: 2 pixels."""
 
 
-def rectify(image: Image, corners: Corners, width: int, height: int, margin: float = MARGIN) -> Image:
-    """The plate seen straight on, `width` x `height`, with `margin` (share of its sides) around it.
+def rectify(image: Image, quad: NDArray[np.float32], width: int, height: int) -> Image:
+    """What lies in a quadrilateral (4, 2) TL TR BR BL, seen straight on, `width` x `height`.
 
     Parts outside the frame repeat its edge. A plate larger than the target is first blurred to what the target can
     hold, so that fine strokes do not flicker.
     """
-    quad = widened(corners, margin)
     target = np.array([[0, 0], [width, 0], [width, height], [0, height]], np.float32)
     share = min(math.dist(quad[0], quad[1]) / width, math.dist(quad[0], quad[3]) / height)
     if share > 1.5:
@@ -45,7 +53,7 @@ def rectify(image: Image, corners: Corners, width: int, height: int, margin: flo
     )
 
 
-def widened(corners: Sequence[Point], margin: float) -> NDArray[np.float32]:
+def widened(corners: Sequence[Point] | NDArray[np.float32], margin: float) -> NDArray[np.float32]:
     """The quadrilateral grown by `margin` of its own sides on every side; (4, 2) float32."""
     tl, tr, br, bl = (np.array(p, np.float64) for p in corners)
     grown = [
@@ -55,6 +63,12 @@ def widened(corners: Sequence[Point], margin: float) -> NDArray[np.float32]:
         bl + margin * ((bl - br) + (bl - tl)),
     ]
     return np.array(grown, np.float32)
+
+
+def lower_half(corners: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The quadrilateral of the plate's lower half, where the expiry line is; (4, 2) like `corners`."""
+    tl, tr, br, bl = corners
+    return np.array([(tl + bl) / 2, (tr + br) / 2, br, bl], np.float32)
 
 
 def _shrunk(image: Image, quad: NDArray[np.float32], share: float) -> tuple[Image, NDArray[np.float32]]:
@@ -71,55 +85,98 @@ def _shrunk(image: Image, quad: NDArray[np.float32], share: float) -> tuple[Imag
     return small, ((quad - np.array([x1, y1], np.float32)) * scale).astype(np.float32)
 
 
-class PlateReader:
-    """Reads plates with one network under one grammar."""
+def placed_in(quad: NDArray[np.float32], places: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Places (n, 2) of a rectified crop, in shares of its sides -> pixels of the picture it was cut from at `quad`."""
+    square = np.array([[0, 0], [1, 0], [1, 1], [0, 1]], np.float32)
+    moved = cv2.perspectiveTransform(places[None].astype(np.float32), cv2.getPerspectiveTransform(square, quad))
+    return np.asarray(moved[0], np.float32)
 
-    def __init__(self, network: Network, grammar: Grammar) -> None:
+
+def exact_places() -> NDArray[np.float32]:
+    """Where the corners of an exactly cut plate lie in its crop, in shares of the crop's sides; (4, 2)."""
+    inset = MARGIN / (1 + 2 * MARGIN)
+    return np.array([[inset, inset], [1 - inset, inset], [1 - inset, 1 - inset], [inset, 1 - inset]], np.float32)
+
+
+@dataclass(frozen=True, slots=True)
+class _Look:
+    """What the network said of one crop, and where it says the plate is."""
+
+    outputs: Mapping[str, NDArray[np.float32]]
+    plate: NDArray[np.float32]
+    """(4, 2) the plate's corners in the picture."""
+    off: float
+    """Mean distance of these corners from where the crop took them to be, in heights of the crop."""
+
+
+class PlateReader:
+    """Reads plates with one network under one grammar, and their expiry lines with another network."""
+
+    def __init__(self, network: Network, grammar: Grammar, expiry: Network | None = None) -> None:
+        """`expiry`: None where nobody asks for the second line."""
         self._network = network
         self._grammar = grammar
+        self._expiry_network = expiry
         self._height, self._width, _ = network.picture_shape
         manifest = network.manifest
         self._temperature = float(manifest.get("temperature", 1.0))
         self._colours = tuple(PlateColour(name) for name in manifest["colours"])
-        self._first_year = int(manifest["first_year"])
 
     def read(self, image: Image, corners: Corners) -> PlateRead:
         """Read the plate with these corners (TL TR BR BL, pixels of `image`)."""
         tl, tr, _, bl = corners
         if min(math.dist(tl, tr), math.dist(tl, bl)) < MIN_SIDE_PX:
             return UNREADABLE
-        return self._read(rectify(image, corners, self._width, self._height))
+        return self._read(image, widened(corners, MARGIN))
 
     def read_crop(self, crop: Image) -> PlateRead:
         """Read a picture that is a plate crop already, cut at or just outside the plate's edge."""
         height, width = crop.shape[:2]
-        corners = (Point(0, 0), Point(width, 0), Point(width, height), Point(0, height))
-        return self._read(rectify(crop, corners, self._width, self._height, CROP_MARGIN))
+        return self._read(crop, np.array([[0, 0], [width, 0], [width, height], [0, height]], np.float32))
 
-    def _read(self, crop: Image) -> PlateRead:
-        outputs = self._network.run(np.ascontiguousarray(crop[..., ::-1]))
-        text = outputs["text"]
+    def _read(self, image: Image, quad: NDArray[np.float32]) -> PlateRead:
+        look = self._look(image, quad)
+        if look.off > SECOND_LOOK and _is_plausible(look.plate, quad):
+            look = self._look(image, widened(look.plate, MARGIN))
+        text = look.outputs["text"]
         candidates = search(text, self._grammar, temperature=self._temperature)
-        colour = softmax(outputs["colour"])
+        colour = softmax(look.outputs["colour"])
         best = int(colour.argmax())
         return PlateRead(
             candidates=candidates,
             char_probs=character_confidence(text, candidates[0].text, self._temperature) if candidates else (),
             colour=self._colours[best],
             colour_probability=float(colour[best]),
-            expiry=self._expiry(softmax(outputs["month"]), softmax(outputs["year"])),
-            readability=1.0 / (1.0 + math.exp(-float(outputs["readable"][0]))),
+            expiry=self._expiry(image, look.plate),
+            readability=1.0 / (1.0 + math.exp(-float(look.outputs["readable"][0]))),
         )
 
-    def _expiry(self, month: NDArray[np.float64], year: NDArray[np.float64]) -> Expiry | None:
-        """Class 0 of either is "none to be seen"."""
-        best_month, best_year = int(month.argmax()), int(year.argmax())
-        if best_month == 0 or best_year == 0:
+    def _look(self, image: Image, quad: NDArray[np.float32]) -> _Look:
+        crop = rectify(image, quad, self._width, self._height)
+        outputs = self._network.run(np.ascontiguousarray(crop[..., ::-1]))
+        offsets = outputs["corners"].reshape(4, 2)
+        off = float(np.hypot(offsets[:, 0] * self._width / self._height, offsets[:, 1]).mean())
+        return _Look(outputs, placed_in(quad, exact_places() + offsets), off)
+
+    def _expiry(self, image: Image, plate: NDArray[np.float32]) -> Expiry | None:
+        """None where no second line is to be seen, or not clearly."""
+        network = self._expiry_network
+        if network is None or min(math.dist(plate[0], plate[3]), math.dist(plate[1], plate[2])) < MIN_EXPIRY_PLATE_PX:
             return None
-        probability = float(month[best_month] * year[best_year])
-        if probability < MIN_EXPIRY:
+        height, width, _ = network.picture_shape
+        strip = rectify(image, widened(lower_half(plate), EXPIRY_MARGIN), width, height)
+        text = network.run(np.ascontiguousarray(strip[..., ::-1]))["text"]
+        temperature = float(network.manifest.get("temperature", 1.0))
+        dates = search(text, EXPIRY_DATE, 1, temperature, outside=ANY_TEXT)
+        if not dates or dates[0].probability < MIN_EXPIRY:
             return None
-        return Expiry(best_month, self._first_year + best_year, probability)
+        return Expiry(int(dates[0].text[:2]), 2000 + int(dates[0].text[2:]), dates[0].probability)
+
+
+def _is_plausible(plate: NDArray[np.float32], quad: NDArray[np.float32]) -> bool:
+    """Whether corners found in a crop make a plate: convex, not mirrored, not much smaller or larger than the crop."""
+    share = cv2.contourArea(plate, oriented=True) / cv2.contourArea(quad, oriented=True)
+    return bool(cv2.isContourConvex(plate)) and 0.2 < share < 1.5
 
 
 UNREADABLE = PlateRead((), (), PlateColour.UNKNOWN, 0.0, None, 0.0)

@@ -260,15 +260,35 @@ def _any_latin() -> Automaton:
     return table.build()
 
 
+def _expiry_date() -> Automaton:
+    """`MMYY`: months 01-12, years 15-44. A registration runs five years, so that holds until 2039."""
+    table = _Table()
+    month = table.state()
+    table.link(table.word("0"), digits[1:], month)
+    table.link(table.word("1"), "012", month)
+    decade_1, decade_4 = table.state(), table.state()
+    decade = table.state()
+    year = table.state(final=True)
+    table.link(month, "1", decade_1)
+    table.link(month, "23", decade)
+    table.link(month, "4", decade_4)
+    table.link(decade_1, digits[5:], year)
+    table.link(decade, digits, year)
+    table.link(decade_4, digits[:5], year)
+    return table.build()
+
+
 INDONESIAN: Automaton = _indonesian()
 """Civil plates (`PREFIXES`, 1-4 digits without a leading 0, 0-3 letters) and the special ones."""
 ANY_LATIN: Automaton = _any_latin()
 """2-10 letters and digits in any order: plates of other countries."""
+EXPIRY_DATE: Automaton = _expiry_date()
+"""The second line of a plate, without its dot."""
 
 
 # --- Fusion: one text out of the reads of many frames -----------------------------------------------------------
 
-_CORRELATION = 0.3
+CORRELATION = 0.3
 """Share of a read's error that all frames of a track have in common (dirt, typeface, angle, the network's own bias)."""
 _UNLISTED_TEXTS = 20
 """Texts over which a read's unlisted probability is taken to be spread. Confusions concentrate: two or three doubtful
@@ -280,7 +300,7 @@ _CLEAR_COLOUR = 0.6
 """Share of the colour votes that the winner needs; two colours that take turns are no colour."""
 
 
-def fuse(reads: Sequence[PlateRead]) -> PlateVote:
+def fuse(reads: Sequence[PlateRead], correlation: float = CORRELATION) -> PlateVote:
     """One vote out of a track's reads.
 
     Each read's posteriors are scaled by its readability (a crop that cannot be read says nothing), and what they lack
@@ -291,7 +311,7 @@ def fuse(reads: Sequence[PlateRead]) -> PlateVote:
     frames from afar neither outvote nor dilute the two in which the plate was near. The posteriors of the result sum
     to at most 1, too: the rest belongs to texts nobody listed.
     """
-    candidates = _fused_candidates([read for read in reads if read.candidates])
+    candidates = _fused_candidates([read for read in reads if read.candidates], correlation)
     best, second = ([*candidates[:2], *[Candidate("", 0.0)] * 2])[:2]
     return PlateVote(
         text=best.text,
@@ -306,11 +326,11 @@ def fuse(reads: Sequence[PlateRead]) -> PlateVote:
     )
 
 
-def _fused_candidates(reads: Sequence[PlateRead]) -> tuple[Candidate, ...]:
+def _fused_candidates(reads: Sequence[PlateRead], correlation: float) -> tuple[Candidate, ...]:
     if not reads:
         return ()
     weights = _clarity(reads)
-    tempering = 1 / (1 + (sum(weights) - 1) * _CORRELATION)
+    tempering = 1 / (1 + (sum(weights) - 1) * correlation)
     lists = [{c.text: c.probability * read.readability for c in read.candidates} for read in reads]
     floors = [max(1 - sum(listed.values()), _LEAST_UNLISTED) / _UNLISTED_TEXTS for listed in lists]
 

@@ -30,7 +30,7 @@ class PlateReading:
 
 @dataclass(frozen=True, slots=True)
 class PictureReading:
-    """The plates of one picture, largest detector score times area first, and the time they took."""
+    """The plates of one picture, the main one first, and the time they took."""
 
     file: Path
     plates: tuple[PlateReading, ...]
@@ -45,7 +45,13 @@ def read_picture(file: Path, image: Image, detector: Detector | None, reader: Re
     found = time.perf_counter()
     plates = tuple(PlateReading(each, _read(reader, image, each, crop=detector is None)) for each in detections)
     done = time.perf_counter()
-    return PictureReading(file, plates, detect_ms=(found - started) * 1e3, read_ms=(done - found) * 1e3)
+    main_first = tuple(sorted(plates, key=_weight, reverse=True))
+    return PictureReading(file, main_first, detect_ms=(found - started) * 1e3, read_ms=(done - found) * 1e3)
+
+
+def _weight(plate: PlateReading) -> float:
+    """How much a plate is the one the picture is of: large, found for sure, and something that can be read."""
+    return plate.detection.score * plate.detection.box.area * plate.read.readability * plate.read.confidence
 
 
 def _read(reader: Reader, image: Image, detection: Detection, *, crop: bool) -> PlateRead:

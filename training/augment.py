@@ -29,6 +29,9 @@ def weather(picture: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         ys, xs = np.mgrid[:height, :width].astype(np.float32)
         light = np.exp(-(((xs - x) / 1.8) ** 2 + (ys - y) ** 2) / (2 * spread**2))
         picture = picture + light[..., None] * rng.uniform(40, 200)
+    if rng.random() < 0.12:  # a plate that leans back mirrors the sky, often at one end more than at the other
+        sky = np.linspace(rng.uniform(0, 1), rng.uniform(0.3, 1), width, dtype=np.float32)[None, :, None]
+        picture = picture + (250 - picture) * sky * rng.uniform(0.3, 0.85)
     return picture
 
 

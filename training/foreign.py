@@ -5,23 +5,18 @@ The detector must find them, and `--grammar none` reads those of one line; Malay
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import cache
 
 import cv2
 import numpy as np
 
-from agent.types import Image
-from simulation.plates import paste_ink
+from agent.types import Image, PlateColour
+from simulation.plates import INKS, paste_ink
 from training.glyphs import ALPHABET, WIDE_FONT_FILES, Typeface, fonts
 
 LINE_PX = 40
-TONES = (
-    ((24, 24, 24), (235, 235, 235)),
-    ((235, 235, 235), (24, 24, 24)),
-    ((30, 190, 240), (22, 22, 22)),
-    ((36, 30, 185), (236, 238, 238)),
-)
-"""Base and ink, BGR."""
+COLOURS = {PlateColour.BLACK: 0.72, PlateColour.WHITE: 0.14, PlateColour.YELLOW: 0.1, PlateColour.RED: 0.04}
 
 
 @cache
@@ -49,11 +44,20 @@ def random_lines(rng: np.random.Generator, lines: int) -> tuple[str, ...]:
     return tuple(groups) if lines == 2 else (" ".join(groups),)
 
 
-def draw_foreign(rng: np.random.Generator) -> Image:
+@dataclass(frozen=True, slots=True)
+class ForeignPlate:
     """A flat plate, BGR, edge to edge, about its text's size."""
-    lines = 2 if rng.random() < 0.3 else 1
+
+    picture: Image
+    text: str
+    colour: PlateColour
+
+
+def draw_foreign(rng: np.random.Generator, lines: int) -> ForeignPlate:
+    """A plate of one line or two."""
     face = faces()[int(rng.integers(len(faces())))]
-    rows = [_row(text, face, rng) for text in random_lines(rng, lines)]
+    texts = random_lines(rng, lines)
+    rows = [_row(text, face, rng) for text in texts]
     gap = int(LINE_PX * rng.uniform(0.1, 0.3))
     sides, top = (int(LINE_PX * rng.uniform(*span)) for span in ((0.12, 0.9), (0.15, 0.5)))
     width = max(row.shape[1] for row in rows) + 2 * sides
@@ -63,9 +67,11 @@ def draw_foreign(rng: np.random.Generator) -> Image:
     if rng.random() < 0.4:
         inset = int(rng.integers(1, 5))
         cv2.rectangle(ink, (inset, inset), (width - 1 - inset, ink.shape[0] - 1 - inset), 255, int(rng.integers(1, 3)))
-    base, text = (np.array(tone, np.float32) for tone in TONES[int(rng.choice(4, p=[0.72, 0.14, 0.1, 0.04]))])
+    colour = list(COLOURS)[int(rng.choice(len(COLOURS), p=list(COLOURS.values())))]
+    base, tone = (np.array(t, np.float32) for t in INKS[colour])
     alpha = ink[..., None].astype(np.float32) / 255
-    return np.clip(base + (text - base) * alpha + rng.normal(0, 4, 3), 0, 255).astype(np.uint8)
+    picture = np.clip(base + (tone - base) * alpha + rng.normal(0, 4, 3), 0, 255).astype(np.uint8)
+    return ForeignPlate(picture, "".join(texts).replace(" ", ""), colour)
 
 
 def _row(text: str, face: Typeface, rng: np.random.Generator) -> Image:

@@ -1,26 +1,30 @@
-"""The trained reader as `models/plate_reader.tflite` with its manifest, measured before and after quantisation.
+"""A trained reader as int8 TFLite with its manifest, measured before and after quantisation.
 
-`python -m training.reader_export --checkpoint DIR/checkpoint.pt --shards DIR --out models/plate_reader.tflite`,
-in the virtual environment of `training.quantise` (which says why), with opencv, pillow, pyyaml and tqdm beside it.
+`python -m training.reader_export --config training/config/reader.yaml --checkpoint DIR/checkpoint.pt` writes
+`models/plate_reader.tflite`, with `training/config/expiry.yaml` `models/plate_expiry.tflite`; in the virtual
+environment of `training.quantise` (which says why), with opencv, pillow, pyyaml, tqdm and matplotlib beside it. Then
+`python -m training.calibrate` fits the temperatures.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import subprocess
 from pathlib import Path
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 import yaml
 
 from agent.tflite import Network
 from training.glyphs import ALPHABET
 from training.quantise import quantise
-from training.reader import Exam, exams, to_input
+from training.reader import build
+from training.reader_exams import exams
 from training.reader_net import OUTPUTS, ReaderNet
-from training.reader_render import COLOURS, FIRST_YEAR, MAX_TEXT, YEARS
+from training.reader_render import COLOURS
+from training.reader_shards import to_input
 
 DATA_SETS = [
     {"name": "train/id_white", "licence": "CC BY 4.0", "source": "Exchioz/Indonesian-License-Plates"},
@@ -28,96 +32,95 @@ DATA_SETS = [
     {"name": "train/negatives", "licence": "MIT, CC BY 4.0", "use": "surroundings only"},
     {"name": "rendered", "licence": "Apache-2.0", "source": "training/reader_render.py"},
 ]
+MEANING = {
+    "text": "CTC logits, class 0 is the blank, class i the alphabet's character i-1",
+    "colour": "logits over `colours`",
+    "corners": "x1 y1 .. x4 y4 of TL TR BR BL, shares of the crop's sides, less where an exact crop has them",
+    "readable": "logit",
+}
+GOLDEN = Path("tests/golden")
+"""Where a few rendered crops go with what the float network says of them: a test holds the int8 network against it."""
 
 
 class Quantised(torch.nn.Module):
     """The exported network behind the float network's face, so that both sit the same exams."""
 
-    def __init__(self, network: Network) -> None:
+    def __init__(self, network: Network, names: tuple[str, ...]) -> None:
         super().__init__()
-        self._network = network
+        self._network, self._names = network, names
 
     def forward(self, crops: torch.Tensor) -> tuple[torch.Tensor, ...]:
         pictures = (crops.permute(0, 2, 3, 1) * 255).round().to(torch.uint8).numpy()
         rows = [self._network.run(np.ascontiguousarray(p)) for p in pictures]
-        return tuple(torch.from_numpy(np.stack([row[name] for row in rows])) for name in OUTPUTS)
+        return tuple(torch.from_numpy(np.stack([row[name] for row in rows])) for name in self._names)
 
 
 def load(checkpoint: Path) -> ReaderNet:
     """The running mean of the trained weights."""
     state = torch.load(checkpoint, weights_only=False, map_location="cpu")
-    net = ReaderNet(width=state["config"]["width"])
+    net = build(state["config"])
     prefix = "module."
     net.load_state_dict({k[len(prefix) :]: v for k, v in state["mean"].items() if k.startswith(prefix)})
     return net.eval()
 
 
-def fit_temperature(net: torch.nn.Module, exam: Exam) -> float:
-    """The divisor of the text logits that makes the true texts most probable."""
-    with torch.no_grad():
-        text = net(to_input(exam.crops))[0]
-    targets = torch.from_numpy(exam.rows[:, :MAX_TEXT].astype(np.int64))
-    lengths = (targets > 0).sum(1)
-    steps = torch.full((len(targets),), text.shape[1], dtype=torch.long)
+class Head(torch.nn.Module):
+    """The outputs that ship: all of a plate reader, the text alone of an expiry reader."""
 
-    def cost(temperature: float) -> float:
-        log_probs = (text / temperature).log_softmax(2).transpose(0, 1)
-        each = F.ctc_loss(log_probs, targets, steps, lengths, reduction="none", zero_infinity=True)
-        return float(each.clamp(max=30).mean())
+    def __init__(self, net: ReaderNet, names: tuple[str, ...]) -> None:
+        super().__init__()
+        self._net, self._places = net, [OUTPUTS.index(name) for name in names]
 
-    return round(float(min(np.arange(0.6, 3.01, 0.05), key=cost)), 2)
+    def forward(self, crops: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        outputs = self._net(crops)
+        return tuple(outputs[place] for place in self._places)
 
 
 def commit() -> str:
     return subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=True).stdout.strip()
 
 
+def write_golden(net: Head, names: tuple[str, ...], crops: np.ndarray, path: Path) -> None:
+    """`crops` (N, 48, W, 3) BGR and the float network's outputs, by name."""
+    with torch.no_grad():
+        outputs = {name: o.numpy().astype(np.float32) for name, o in zip(names, net(to_input(crops)), strict=True)}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    np.savez_compressed(path, crops=crops, **outputs)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--checkpoint", type=Path, default=Path(".cache/runs/reader/checkpoint.pt"))
+    parser.add_argument("--checkpoint", type=Path, required=True)
     parser.add_argument("--config", type=Path, default=Path("training/config/reader.yaml"))
     parser.add_argument("--shards", type=Path, help="instead of the config's")
-    parser.add_argument("--out", type=Path, default=Path("models/plate_reader.tflite"))
+    parser.add_argument("--out", type=Path, default=Path("models"))
     args = parser.parse_args()
     torch.set_num_threads(1)
     config = yaml.safe_load(args.config.read_text())
-    sets = exams(Path(config["data"]), args.shards or Path(config["shards"]))
-    net = load(args.checkpoint)
-    by_name = {exam.name: exam for exam in sets}
-    seen = np.concatenate([by_name["rendered"].crops[:300], by_name["held_back_street"].crops[:100]])[..., ::-1]
+    names = ("text",) if config["expiry"] else OUTPUTS
+    path = args.out / ("plate_expiry.tflite" if config["expiry"] else "plate_reader.tflite")
+    sets = exams(Path(config["data"]), args.shards or Path(config["shards"]), config["expiry"])
+    net = Head(load(args.checkpoint), names)
+    seen = np.concatenate([exam.crops[:300] for exam in sets if exam.name in ("rendered", "held_back_street")])
     floats = {k: v for exam in sets for k, v in exam.score(net).items()}
     manifest = {
         "alphabet": ALPHABET,
-        "colours": [c.value for c in COLOURS],
-        "first_year": FIRST_YEAR,
-        "years": YEARS,
-        "temperature": fit_temperature(net, by_name["held_back_street"]),
-        "meaning": {
-            "text": "CTC logits, class 0 is the blank, class i the alphabet's character i-1",
-            "colour": "logits over `colours`",
-            "month": "logits: 0 none, 1-12",
-            "year": "logits: 0 none, i is first_year + i",
-            "readable": "logit",
-        },
+        "temperature": 1.0,
+        "meaning": {name: MEANING[name] for name in names},
         "data": DATA_SETS,
         "trained_from_commit": commit(),
-        "steps": int(torch.load(args.checkpoint, weights_only=False)["step"]),
+        "steps": int(torch.load(args.checkpoint, weights_only=False, map_location="cpu")["step"]),
         "metrics_float": floats,
     }
-    quantise(net, np.ascontiguousarray(seen), OUTPUTS, args.out, manifest)
-    small = Quantised(Network.load(args.out))
+    if "colour" in names:
+        manifest["colours"] = [c.value for c in COLOURS]
+    quantise(net, np.ascontiguousarray(seen[..., ::-1]), names, path, manifest)
+    small = Quantised(Network.load(path), names)
     ints = {k: v for exam in sets for k, v in exam.score(small).items()}
     print("\n".join(f"{name:28} float {floats[name]:.4f}  int8 {ints[name]:.4f}" for name in floats))
-    write_metrics(args.out, ints)
-
-
-def write_metrics(path: Path, metrics: dict[str, float]) -> None:
-    """Put the int8 figures into the manifest that is already there."""
-    import json
-
     beside = path.with_suffix(".json")
-    manifest = json.loads(beside.read_text()) | {"metrics_int8": metrics}
-    beside.write_text(json.dumps(manifest, indent=2) + "\n")
+    beside.write_text(json.dumps(json.loads(beside.read_text()) | {"metrics_int8": ints}, indent=2) + "\n")
+    write_golden(net, names, sets[-1].crops[:24], GOLDEN / f"{path.stem}.npz")
 
 
 if __name__ == "__main__":

@@ -1,7 +1,8 @@
-"""The reader's network: plain convolutions from a 48 x 160 crop to 40 time steps of characters and a few heads.
+"""The reader's network: plain convolutions from a 48 px high crop to time steps of characters, and a few heads.
 
 Everything is convolution, batch norm, ReLU, addition, mean and dense layers: that quantises to int8 without loss and
-runs on every int8 kernel. `macs` below is about 60 million.
+runs on every int8 kernel. A 160 px wide crop takes about 76 million multiplications
+at width 16.
 """
 
 from __future__ import annotations
@@ -34,36 +35,35 @@ class Residual(nn.Module):
 
 
 class ReaderNet(nn.Module):
-    """Crop (N, 3, 48, 160), RGB 0..1, to logits: text (N, 40, 37), colour, month, year, readable."""
+    """Crop (N, 3, 48, W), RGB 0..1, to text logits (N, W / 4, 37), colour logits, corners (N, 8) and a readable logit.
 
-    def __init__(self, colours: int = 7, months: int = 13, years: int = 20, width: int = 16) -> None:
+    W is a multiple of 8. Corners are where the plate's TL TR BR BL lie in the crop, x1 y1 .. x4 y4 in shares of its
+    sides, less where `agent.ocr.rectify` would have put them: all zero for a crop that was cut exactly.
+    """
+
+    def __init__(self, crop_width: int = 160, colours: int = 7, width: int = 16) -> None:
         super().__init__()
         w = width
-        self.stem = nn.Sequential(block(3, w, stride=2), block(w, 2 * w, stride=2))
+        self.stem = nn.Sequential(block(3, w, stride=2), block(w, 2 * w, stride=(2, 1)))
         self.wide = nn.Sequential(block(2 * w, 3 * w), Residual(3 * w))
-        self.middle = nn.Sequential(block(3 * w, 4 * w, stride=(2, 1)), Residual(4 * w))
+        self.middle = nn.Sequential(block(3 * w, 4 * w, stride=2), Residual(4 * w))
         self.narrow = nn.Sequential(block(4 * w, 6 * w, stride=(2, 1)), Residual(6 * w))
         self.line = nn.Sequential(block(6 * w, 10 * w, (3, 1), padding=0), block(10 * w, 8 * w, (1, 5), padding=(0, 2)))
         self.text = nn.Conv2d(8 * w, CLASSES, 1)
-        self.date = nn.Sequential(block(4 * w, 3 * w, stride=2), block(3 * w, 3 * w, stride=(1, 2)))
-        self.date_dense = nn.Sequential(nn.Linear(3 * w * 3 * 10, 96), nn.ReLU(), nn.Dropout(0.1))
-        self.month, self.year = nn.Linear(96, months), nn.Linear(96, years)
-        self.colour = nn.Sequential(nn.Linear(3 * w, 32), nn.ReLU(), nn.Linear(32, colours))
+        self.place = block(4 * w, 2 * w, stride=2)
+        self.corners = nn.Sequential(nn.Linear(2 * w * 3 * (crop_width // 8), 64), nn.ReLU(), nn.Linear(64, 8))
+        self.colour = nn.Sequential(nn.Linear(4 * w, 48), nn.ReLU(), nn.Linear(48, colours))
         self.readable = nn.Linear(8 * w, 1)
 
     def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, ...]:
-        wide = self.wide(self.stem(x))
-        middle = self.middle(wide)
+        middle = self.middle(self.wide(self.stem(x)))
         line = self.line(self.narrow(middle))
-        date = self.date_dense(torch.flatten(self.date(middle), 1))
-        text = self.text(line).squeeze(2).permute(0, 2, 1)
         return (
-            text,
-            self.colour(wide.mean((2, 3))),
-            self.month(date),
-            self.year(date),
+            self.text(line).squeeze(2).permute(0, 2, 1),
+            self.colour(middle.mean((2, 3))),
+            self.corners(torch.flatten(self.place(middle), 1)),
             self.readable(line.mean((2, 3))),
         )
 
 
-OUTPUTS = ("text", "colour", "month", "year", "readable")
+OUTPUTS = ("text", "colour", "corners", "readable")

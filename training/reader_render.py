@@ -1,7 +1,8 @@
 """Training crops for the reader: plates composed, set into surroundings, seen by a careless detector, photographed.
 
 A crop is what `agent.ocr.rectify` cuts: the detector's four corners, widened by MARGIN on each side, pulled to
-160 x 48. So the composed plate is warped with corners that are wrong by what detectors are wrong by.
+160 x 48. So the composed plate is warped with corners that are wrong by what detectors are wrong by. A crop of the
+expiry line is what `agent.ocr.expiry_strip` cuts: the plate's lower half, pulled to 192 x 48.
 
 `python -m training.reader_render --out DIR --shards N` writes shards that `training.reader` picks up while it runs.
 """
@@ -9,26 +10,34 @@ A crop is what `agent.ocr.rectify` cuts: the detector's four corners, widened by
 from __future__ import annotations
 
 import argparse
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import cv2
 import numpy as np
 
-from agent.ocr import MARGIN, widened
+from agent.ocr import EXPIRY_MARGIN, MARGIN, exact_places, lower_half, widened
 from agent.types import Image, PlateColour
-from simulation.plates import PREFIXES, Draw, Mask, PlateSpec, Vehicle, draw_ink
+from simulation.plates import PREFIXES, Draw, Mask, PlateSpec, Style, Vehicle, draw_ink
 from training.augment import patch, photograph, weather
+from training.foreign import draw_foreign
 from training.glyphs import ALPHABET, GLYPH_HEIGHT, Typeface, fonts, photographed, pressed
 from training.labels import LabelledPlate, held_back, load_labels
 
 WIDTH, HEIGHT = 160, 48
+STRIP_WIDTH = 192
 FLAT_HEIGHT, REAL_HEIGHT = 60, 64
+FLAT_STRIP_HEIGHT = 96
+"""Height of a flat plate of which only the expiry line is looked at."""
 COLOURS = tuple(c for c in PlateColour if c is not PlateColour.UNKNOWN)
-MAX_TEXT, FIRST_YEAR, YEARS = 10, 2019, 20
+MAX_TEXT = 10
+YEARS = (2019, 2039)
 UNKNOWN = -1
-LOOKALIKES = "OQGC"
-"""Letters that differ by one short stroke are shown more often."""
+CORNER_UNIT = 10_000
+"""Corner offsets are kept as whole numbers of this share of the crop's sides."""
+LOOKALIKES, LOOKALIKE_DIGITS = "OQGC", "83956"
+"""Characters that differ by one short stroke are shown more often."""
 
 SHARES = {
     PlateColour.BLACK: 0.5,
@@ -48,14 +57,19 @@ class Sample:
     crop: Image
     text: str
     colour: int
-    month: int
-    year: int
     readable: int
+    corners: np.ndarray | None
+    """(4, 2) where the plate's corners lie in the crop, pixels; None where nothing is asked of them."""
 
     def row(self) -> np.ndarray:
-        """int16: ten characters (1-36, 0 fills up), colour, month (0 none), year (0 none), readable."""
+        """int16: ten characters (1-36, 0 fills up), colour, readable, whether corners count, eight corner offsets."""
         codes = [ALPHABET.index(c) + 1 for c in self.text] + [0] * (MAX_TEXT - len(self.text))
-        return np.array([*codes, self.colour, self.month, self.year, self.readable], np.int16)
+        known = self.corners is not None and bool((abs(self.corners / (WIDTH, HEIGHT) - EXACT) < 0.6).all())
+        offsets = (self.corners / (WIDTH, HEIGHT) - EXACT) * CORNER_UNIT if known else np.zeros((4, 2))
+        return np.array([*codes, self.colour, self.readable, known, *offsets.ravel().round()], np.int16)
+
+
+EXACT = exact_places()
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +79,18 @@ class RealCrop:
     image: Image
     corners: np.ndarray
     text: str
+
+
+@dataclass(frozen=True, slots=True)
+class RetonedScene:
+    """A photographed plate made another colour, before a camera sees it; float32 BGR."""
+
+    picture: np.ndarray
+    corners: np.ndarray
+    text: str
+    colour: PlateColour
+    turned: bool
+    """Whether it was turned, so that a detector may see an upright box around it."""
 
 
 def random_text(rng: np.random.Generator) -> str:
@@ -78,12 +104,12 @@ def random_text(rng: np.random.Generator) -> str:
         )
 
     def digits(low: int, high: int) -> str:
-        return "".join(str(int(i)) for i in rng.integers(0, 10, int(rng.integers(low, high + 1))))
+        return "".join(_digit(rng) for _ in range(int(rng.integers(low, high + 1))))
 
     if rng.random() < 0.7:
         prefix = PREFIXES[int(rng.integers(len(PREFIXES)))]
         low = 4 if rng.random() < 0.9 else 1
-        number = str(int(rng.integers(1, 10))) + digits(low - 1, 3 if low == 4 else 2)
+        number = _digit(rng, first=1) + digits(low - 1, 3 if low == 4 else 2)
         return f"{prefix} {number} {letters(1, 3)}"
     form = rng.random()
     if form < 0.4:
@@ -93,6 +119,12 @@ def random_text(rng: np.random.Generator) -> str:
     if form < 0.75:
         return f"{digits(2, 2)}{letters(1, 1)} {digits(4, 5)}"
     return " ".join("".join(rng.choice(list(ALPHABET), int(rng.integers(2, 5)))) for _ in range(2))
+
+
+def _digit(rng: np.random.Generator, first: int = 0) -> str:
+    if rng.random() < 0.15:
+        return LOOKALIKE_DIGITS[int(rng.integers(len(LOOKALIKE_DIGITS)))]
+    return str(int(rng.integers(first, 10)))
 
 
 def tones(colour: PlateColour, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
@@ -134,7 +166,27 @@ class Composer:
         kind = self._rng.random()
         if kind < 0.04:
             return self._negative()
-        return self.retoned() if kind < 0.26 and self._real else self._composed()
+        if kind < 0.12:
+            return self._foreign()
+        return self.retoned() if kind < 0.34 and self._real else self._composed()
+
+    def expiry_sample(self) -> Sample:
+        """The lower half of a plate, with `MMYY` as its text; one in eight without a date."""
+        rng = self._rng
+        colour = COLOURS[int(rng.choice(len(COLOURS), p=[SHARES[c] for c in COLOURS]))]
+        vehicle: Vehicle = "motorcycle" if rng.random() < 0.5 else "car"
+        date = (int(rng.integers(1, 13)), int(rng.integers(*YEARS))) if rng.random() < 0.87 else None
+        flat = self._flat(PlateSpec(random_text(rng), date, colour, self._style(colour), vehicle), FLAT_STRIP_HEIGHT)
+        canvas, corners = self._surround(flat)
+        width_px = float(np.exp(rng.uniform(np.log(70), np.log(330))))
+        quad = self._posed(vehicle)
+        seen = self._cornered(quad)
+        matrix = to_crop(widened(lower_half(seen), EXPIRY_MARGIN), STRIP_WIDTH)
+        warped = _warp(canvas, matrix @ cv2.getPerspectiveTransform(corners, quad), STRIP_WIDTH)
+        # a car's expiry line is a twentieth of its plate's width high, a motorcycle's a twelfth
+        readable = width_px / (20 if vehicle == "car" else 12) > 5.5
+        text = f"{date[0]:02d}{date[1] % 100:02d}" if date else ""
+        return Sample(photograph(warped, rng, width_px), text, UNKNOWN, int(readable and date is not None), None)
 
     # --- composed plates ---
 
@@ -148,7 +200,7 @@ class Composer:
             glyph = choices[int(rng.integers(len(choices)))]
             if char == "O" and slashed and rng.random() < 0.95:
                 glyph = self._slashed(glyph)
-            if grow and height_px > 0.25 * FLAT_HEIGHT:
+            if grow and height_px > 15:
                 padded = cv2.copyMakeBorder(glyph, 1, 1, 2, 2, cv2.BORDER_CONSTANT)
                 change = cv2.dilate if grow > 0 else cv2.erode
                 glyph = change(padded, np.ones((2 + (grow > 1), 2 + (grow > 1)), np.uint8))
@@ -166,34 +218,54 @@ class Composer:
         cv2.line(glyph, (round(width * 0.8), 5), (round(width * 0.2), height - 6), 255, 5, cv2.LINE_AA)
         return glyph
 
-    def _composed(self) -> Sample:
+    def _face(self) -> tuple[Typeface, float]:
+        """A typeface, and how far its characters' heights scatter."""
         rng = self._rng
         pick = rng.random()
         if pick < 0.42:
-            face, scatter = self._photographed, 0.01
-        elif pick < 0.85:
-            face, scatter = self._pressed[int(rng.integers(len(self._pressed)))], 0.015
-        else:
-            face, scatter = self._fonts[int(rng.integers(len(self._fonts)))], 0.0
+            return self._photographed, 0.01
+        if pick < 0.87:
+            return self._pressed[int(rng.integers(len(self._pressed)))], 0.015
+        return self._fonts[int(rng.integers(len(self._fonts)))], 0.0
+
+    def _style(self, colour: PlateColour) -> Style:
+        return "old" if colour is not PlateColour.WHITE or self._rng.random() < 0.15 else "new"
+
+    def _flat(self, spec: PlateSpec, height_px: int) -> np.ndarray:
+        """The plate edge to edge, weathered, float32 BGR."""
+        face, scatter = self._face()
+        ink = draw_ink(spec, self._rng, height_px, self._draw(face, scatter, spec.vehicle))
+        return self._colourise(ink, spec.colour, spec.style == "old", spec.vehicle)
+
+    def _composed(self) -> Sample:
+        rng = self._rng
         colour = COLOURS[int(rng.choice(len(COLOURS), p=[SHARES[c] for c in COLOURS]))]
         text = random_text(rng)
         vehicle: Vehicle = "motorcycle" if rng.random() < 0.45 else "car"
-        style = "old" if colour is not PlateColour.WHITE or rng.random() < 0.15 else "new"
         indonesian = text.count(" ") == 2
         dated = rng.random() < (0.93 if indonesian else 0.15)
-        expiry = (int(rng.integers(1, 13)), FIRST_YEAR + int(rng.integers(1, YEARS))) if dated else None
-        spec = PlateSpec(text, expiry, colour, style, vehicle)
-        ink = draw_ink(spec, rng, FLAT_HEIGHT, self._draw(face, scatter, vehicle))
-        flat = self._colourise(ink, colour, style == "old", vehicle)
+        expiry = (int(rng.integers(1, 13)), int(rng.integers(*YEARS))) if dated else None
+        spec = PlateSpec(text, expiry, colour, self._style(colour), vehicle)
+        return self._placed(self._flat(spec, FLAT_HEIGHT), spec.characters, colour, vehicle)
+
+    def _foreign(self) -> Sample:
+        plate = draw_foreign(self._rng, lines=1)
+        size = (max(20, round(plate.picture.shape[1] * FLAT_HEIGHT / plate.picture.shape[0])), FLAT_HEIGHT)
+        flat = cv2.resize(plate.picture, size, interpolation=cv2.INTER_AREA).astype(np.float32)
+        flat = weather(flat * self._rng.uniform(0.7, 1.1), self._rng)
+        return self._placed(flat, plate.text, plate.colour, "car")
+
+    def _placed(self, flat: np.ndarray, text: str, colour: PlateColour, vehicle: Vehicle) -> Sample:
+        """A flat plate set into the street and photographed."""
+        rng = self._rng
         canvas, corners = self._surround(flat)
         width_px = float(np.exp(rng.uniform(np.log(48), np.log(230))))
         if rng.random() < 0.03:
             width_px = float(rng.uniform(16, 32))
-        crop = photograph(_warp(canvas, self._seen(corners, vehicle)), rng, width_px)
-        month, year = (expiry[0], expiry[1] - FIRST_YEAR) if expiry else (0, 0)
-        if width_px < 90 and expiry:
-            month = year = UNKNOWN
-        return Sample(crop, spec.characters, COLOURS.index(colour), month, year, int(width_px > 40))
+        matrix = self._seen(corners, vehicle)
+        crop = photograph(_warp(canvas, matrix), rng, width_px)
+        placed = cv2.perspectiveTransform(corners[None], matrix)[0]
+        return Sample(crop, text, COLOURS.index(colour), int(width_px > 40), placed)
 
     def _colourise(self, ink: Mask, colour: PlateColour, pressed_deep: bool, vehicle: Vehicle) -> np.ndarray:
         rng = self._rng
@@ -283,9 +355,9 @@ class Composer:
         """Homography from the canvas to the 160 x 48 crop."""
         quad = self._posed(vehicle)
         boxed = self._rng.random() < (0.55 if vehicle == "motorcycle" else 0.3)
-        crop = self._boxed(quad) if boxed else self._cornered(quad)
+        seen = self._boxed(quad) if boxed else self._cornered(quad)
         to_photo = cv2.getPerspectiveTransform(corners, quad)
-        return to_crop(crop) @ to_photo
+        return np.asarray(to_crop(widened(seen, MARGIN)) @ to_photo)
 
     def _posed(self, vehicle: str) -> np.ndarray:
         """The plate's corners in an imagined frame, about 160 x 48, turned, slanted and foreshortened."""
@@ -309,7 +381,7 @@ class Composer:
         common = rng.normal(0, 1, 2) * sigma * np.array([1.3, 1.0]) * 0.7
         scale = 1 + rng.normal(0, 0.03, 2)
         middle = quad.mean(0)
-        return widened((quad - middle) * scale + middle + off + common, MARGIN)
+        return np.asarray((quad - middle) * scale + middle + off + common, np.float32)
 
     def _boxed(self, quad: np.ndarray) -> np.ndarray:
         (x1, y1), (x2, y2) = quad.min(0), quad.max(0)
@@ -320,6 +392,19 @@ class Composer:
 
     def retoned(self) -> Sample:
         """A real plate, as it is or as another colour of plate."""
+        scene = self._retoned_scene()
+        if self._rng.random() < 0.5:
+            scene = replace(scene, picture=weather(scene.picture, self._rng))
+        return self._shot(scene, float(np.exp(self._rng.uniform(np.log(48), np.log(230)))))
+
+    def retoned_track(self, frames: int) -> list[Sample]:
+        """The same plate in the same light and dirt, photographed again and again as it comes nearer."""
+        scene = self._retoned_scene()
+        scene = replace(scene, picture=weather(scene.picture, self._rng))
+        far, near = np.sort(np.exp(self._rng.uniform(np.log(40), np.log(200), 2)))
+        return [self._shot(scene, float(width_px)) for width_px in np.geomspace(far, near, frames)]
+
+    def _retoned_scene(self) -> RetonedScene:
         rng = self._rng
         real = self._real[int(rng.integers(len(self._real)))]
         picture = real.image.astype(np.float32)
@@ -328,21 +413,22 @@ class Composer:
             others = [PlateColour.BLACK] * 8 + [PlateColour.YELLOW, PlateColour.RED, PlateColour.GREEN]
             colour = others[int(rng.integers(len(others)))]
             picture = self._retone(picture, real.corners, colour)
-        corners = real.corners
-        if rng.random() < 0.3:
+        corners, turned = real.corners, rng.random() < 0.3
+        if turned:
             spin = cv2.getRotationMatrix2D(tuple(corners.mean(0).tolist()), float(rng.normal(0, 7)), 1.0)
             spin[0, 1] += rng.normal(0, 0.15)
             corners = cv2.transform(corners[None], spin)[0]
             picture = cv2.warpAffine(picture, spin, (picture.shape[1], picture.shape[0]), borderMode=cv2.BORDER_REFLECT)
-            crop = self._boxed(corners * 48 / REAL_HEIGHT) * REAL_HEIGHT / 48
-        else:
-            crop = self._cornered(corners * 48 / REAL_HEIGHT) * REAL_HEIGHT / 48
-        width_px = float(np.exp(rng.uniform(np.log(48), np.log(230))))
-        warped = cv2.warpPerspective(
-            cv2.GaussianBlur(picture, (0, 0), 0.7), to_crop(crop), (WIDTH, HEIGHT), borderMode=cv2.BORDER_REFLECT
-        )
-        shot = photograph(weather(warped, rng) if rng.random() < 0.5 else warped, rng, width_px)
-        return Sample(shot, real.text, COLOURS.index(colour), UNKNOWN, UNKNOWN, 1)
+        return RetonedScene(picture, np.asarray(corners, np.float32), real.text, colour, turned)
+
+    def _shot(self, scene: RetonedScene, width_px: float) -> Sample:
+        share = 48 / REAL_HEIGHT
+        seen = (self._boxed if scene.turned else self._cornered)(scene.corners * share) / share
+        matrix = to_crop(widened(seen, MARGIN))
+        warped = _warp(cv2.GaussianBlur(scene.picture, (0, 0), 0.7), matrix)
+        placed = cv2.perspectiveTransform(scene.corners[None], matrix)[0]
+        crop = photograph(warped, self._rng, width_px)
+        return Sample(crop, scene.text, COLOURS.index(scene.colour), 1, placed)
 
     def _retone(self, picture: np.ndarray, corners: np.ndarray, colour: PlateColour) -> np.ndarray:
         rng = self._rng
@@ -363,16 +449,17 @@ class Composer:
 
     def _negative(self) -> Sample:
         shot = photograph(self._scene(HEIGHT, WIDTH), self._rng, float(self._rng.uniform(60, 200)))
-        return Sample(shot, "", UNKNOWN, 0, 0, 0)
+        return Sample(shot, "", UNKNOWN, 0, None)
 
 
-def to_crop(quad: np.ndarray) -> np.ndarray:
-    target = np.float32([[0, 0], [WIDTH, 0], [WIDTH, HEIGHT], [0, HEIGHT]])
-    return cv2.getPerspectiveTransform(np.asarray(quad, np.float32), target)
+def to_crop(quad: np.ndarray, width: int = WIDTH) -> np.ndarray:
+    """Homography that brings a quadrilateral to a crop's edges."""
+    target = np.float32([[0, 0], [width, 0], [width, HEIGHT], [0, HEIGHT]])
+    return np.asarray(cv2.getPerspectiveTransform(np.asarray(quad, np.float32), target))
 
 
-def _warp(canvas: np.ndarray, matrix: np.ndarray) -> np.ndarray:
-    return cv2.warpPerspective(canvas, matrix, (WIDTH, HEIGHT), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT)
+def _warp(canvas: np.ndarray, matrix: np.ndarray, width: int = WIDTH) -> np.ndarray:
+    return cv2.warpPerspective(canvas, matrix, (width, HEIGHT), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT)
 
 
 def _small(file: Path) -> Image:
@@ -406,15 +493,11 @@ def scenery_files(data: Path) -> list[Path]:
     return dashcam + sorted((data / "train/negatives/images").iterdir())
 
 
-def write_shard(composer: Composer, path: Path, count: int) -> None:
+def write_shard(draw: Callable[[], Sample], path: Path, count: int) -> None:
     """Pictures and labels side by side; the pictures get their name last, so that a trainer sees whole shards only."""
-    pictures, rows = np.empty((count, HEIGHT, WIDTH, 3), np.uint8), []
-    for i in range(count):
-        sample = composer.sample()
-        pictures[i] = sample.crop
-        rows.append(sample.row())
-    np.save(path.with_suffix(".labels.npy"), np.array(rows))
-    np.save(path.with_suffix(".tmp.npy"), pictures)
+    samples = [draw() for _ in range(count)]
+    np.save(path.with_suffix(".labels.npy"), np.array([s.row() for s in samples]))
+    np.save(path.with_suffix(".tmp.npy"), np.array([s.crop for s in samples]))
     path.with_suffix(".tmp.npy").rename(path.with_suffix(".pictures.npy"))
 
 
@@ -422,6 +505,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", type=Path, default=Path("../shared/data"))
     parser.add_argument("--out", type=Path, required=True, help="folder of the shards, outside the repository")
+    parser.add_argument("--expiry", action="store_true", help="crops of the expiry line instead of whole plates")
     parser.add_argument("--shards", type=int, default=30)
     parser.add_argument("--first", type=int, default=0, help="number of the first shard; also its seed")
     parser.add_argument("--size", type=int, default=8192)
@@ -434,7 +518,7 @@ def main() -> None:
         if path.with_suffix(".pictures.npy").exists():
             continue
         composer.reseed(number)
-        write_shard(composer, path, args.size)
+        write_shard(composer.expiry_sample if args.expiry else composer.sample, path, args.size)
         print(path, flush=True)
 
 

@@ -309,7 +309,7 @@ def _box(corners: Corners, room: float = 1.0) -> tuple[NDArray[np.float32], NDAr
 
 def _draw_art(rng: Rng) -> Picture:
     if rng.random() < FOREIGN:
-        return draw_foreign(rng)
+        return draw_foreign(rng, lines=2 if rng.random() < 0.3 else 1).picture
     colours = list(_COLOURS)
     colour = colours[int(rng.choice(len(colours), p=list(_COLOURS.values())))]
     return draw_plate(random_spec(rng, colour=colour), rng, 64)

@@ -1,0 +1,155 @@
+"""Makes the readers' confidences probabilities: fits the temperatures that the manifests carry, and says how well.
+
+`python -m training.calibrate --data ../shared/data` looks at plates that no training saw: the plates of train/id_white
+that are held back, re-toned, cut carelessly and photographed, and freshly rendered expiry lines. One half of the
+plates (by text) fits the temperature, the other half is reported. The frames of a track share their dirt, typeface and
+angle, so a track here is one plate, toned and posed once, photographed several times: the correlation that makes
+`agent.plate.fuse` of such tracks most truthful is printed beside the one that ships.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from tqdm import tqdm
+
+from agent import plate as plates
+from agent.lattice import ANY_TEXT, OUTSIDE, search
+from agent.ocr import PlateReader
+from agent.plate import EXPIRY_DATE, INDONESIAN, Grammar, fuse
+from agent.tflite import Network
+from agent.types import Candidate, PlateRead
+from training.labels import held_back, load_labels
+from training.reader_render import Composer, Sample, scenery_files, training_plates
+
+CROPS, TRACKS, FRAMES = 1600, 240, 6
+UNLISTED = 20
+"""Texts over which probability that no candidate has is spread."""
+TEMPERATURES = np.arange(0.7, 2.51, 0.1)
+
+
+@dataclass(frozen=True, slots=True)
+class Lattice:
+    """What a network said of a crop, and what stands on it."""
+
+    logits: np.ndarray
+    text: str
+
+
+def surprise(candidates: Sequence[Candidate], text: str) -> float:
+    """Negative log probability of the truth; what is not listed shares what the listed leave."""
+    listed = {c.text: c.probability for c in candidates}
+    rest = max(1e-6, 1 - sum(listed.values())) / UNLISTED
+    return -float(np.log(max(listed.get(text, 0.0), rest)))
+
+
+@dataclass(frozen=True, slots=True)
+class Prior:
+    """The texts that a reader may return, and the odds that something else stands there."""
+
+    grammar: Grammar
+    outside: float
+
+    def search(self, lattice: Lattice, temperature: float) -> tuple[Candidate, ...]:
+        return search(lattice.logits, self.grammar, temperature=temperature, outside=self.outside)
+
+
+PLATES, DATES = Prior(INDONESIAN, OUTSIDE), Prior(EXPIRY_DATE, ANY_TEXT)
+
+
+def fit_temperature(lattices: Sequence[Lattice], prior: Prior) -> float:
+    """The divisor of the logits that makes the true texts least surprising."""
+
+    def cost(temperature: float) -> float:
+        return sum(surprise(prior.search(x, temperature), x.text) for x in lattices)
+
+    return round(float(min(tqdm(TEMPERATURES, desc="temperature"), key=cost)), 2)
+
+
+def reliability(confidences: Sequence[float], right: Sequence[bool]) -> dict[str, float]:
+    """Mean confidence, share right, expected calibration error over ten bins, Brier score."""
+    sure, hit = np.array(confidences), np.array(right, float)
+    bins = np.minimum((sure * 10).astype(int), 9)
+    gaps = [abs(sure[bins == b].sum() - hit[bins == b].sum()) for b in range(10)]
+    figures = {"confidence": sure.mean(), "right": hit.mean(), "ece": sum(gaps) / len(sure)}
+    figures["brier"] = ((sure - hit) ** 2).mean()
+    return {name: round(float(value), 4) for name, value in figures.items()}
+
+
+def judged(lattices: Sequence[Lattice], prior: Prior, temperature: float) -> dict[str, float]:
+    found = [prior.search(x, temperature) for x in lattices]
+    sure = [f[0].probability if f else 0.0 for f in found]
+    return reliability(sure, [bool(f) and f[0].text == x.text for f, x in zip(found, lattices, strict=True)])
+
+
+def fits(text: str) -> bool:
+    """Whether a plate is in the half that fits; the other half is reported."""
+    return hashlib.sha1(text.encode()).digest()[-1] % 2 == 0
+
+
+def halves(lattices: Sequence[Lattice]) -> tuple[list[Lattice], list[Lattice]]:
+    return [x for x in lattices if fits(x.text)], [x for x in lattices if not fits(x.text)]
+
+
+def look(network: Network, samples: Sequence[Sample]) -> list[Lattice]:
+    readable = [s for s in samples if s.readable and s.text]
+    crops = (np.ascontiguousarray(s.crop[..., ::-1]) for s in readable)
+    return [Lattice(network.run(crop)["text"], s.text) for crop, s in zip(crops, readable, strict=True)]
+
+
+def calibrate(path: Path, samples: Sequence[Sample], prior: Prior) -> dict[str, float]:
+    """Fit and write the manifest's temperature; returns the reported half's figures."""
+    network = Network.load(path)
+    fitting, reporting = halves(look(network, samples))
+    temperature = fit_temperature(fitting, prior)
+    figures = judged(reporting, prior, temperature)
+    beside = path.with_suffix(".json")
+    manifest = json.loads(beside.read_text()) | {"temperature": temperature, "calibration": figures}
+    beside.write_text(json.dumps(manifest, indent=2) + "\n")
+    print(f"{path.stem}: temperature {temperature}, {figures}")
+    return figures
+
+
+def track_reads(reader: PlateReader, composer: Composer) -> list[tuple[list[PlateRead], str]]:
+    """Tracks of FRAMES reads of one plate, and its text."""
+    tracks = []
+    for _ in tqdm(range(TRACKS), desc="tracks"):
+        frames = composer.retoned_track(FRAMES)
+        tracks.append(([reader.read_crop(s.crop) for s in frames], frames[0].text))
+    return tracks
+
+
+def judge_fusion(tracks: Sequence[tuple[list[PlateRead], str]], correlation: float) -> tuple[float, dict[str, float]]:
+    """Mean surprise of the fused votes at a correlation, and their reliability."""
+    votes = [(fuse(reads, correlation), text) for reads, text in tracks]
+    cost = float(np.mean([surprise(vote.candidates, text) for vote, text in votes]))
+    return cost, reliability([v.confidence for v, _ in votes], [v.text == text for v, text in votes])
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--data", type=Path, default=Path("../shared/data"))
+    parser.add_argument("--models", type=Path, default=Path("models"))
+    args = parser.parse_args()
+    scenery = scenery_files(args.data)
+    kept = [p for p in load_labels(args.data / "train/id_white") if held_back(p.text) and not p.unsure]
+    unseen = Composer(20_261, kept, scenery)
+    calibrate(args.models / "plate_reader.tflite", [unseen.retoned() for _ in range(CROPS)], PLATES)
+    dated = Composer(20_262, training_plates(args.data), scenery)
+    calibrate(args.models / "plate_expiry.tflite", [dated.expiry_sample() for _ in range(CROPS)], DATES)
+    reader = PlateReader(Network.load(args.models / "plate_reader.tflite"), INDONESIAN)
+    tracks = track_reads(reader, unseen)
+    for correlation in (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.7, 1.0):
+        cost, figures = judge_fusion(tracks, correlation)
+        ships = "  <- ships" if correlation == plates.CORRELATION else ""
+        print(f"correlation {correlation:.1f}: surprise {cost:.3f} {figures}{ships}")
+
+
+if __name__ == "__main__":
+    main()
