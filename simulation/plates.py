@@ -397,21 +397,23 @@ def _number(ink: Mask, spec: PlateSpec, rng: np.random.Generator, draw: Draw) ->
     """Prefix at the left, suffix at the right, the number between them."""
     height, width = ink.shape
     car = spec.vehicle == "car"
-    tall = height * (rng.uniform(0.5, 0.64) if not spec.expiry else rng.uniform(0.4 if car else 0.36, 0.5))
-    top = height * rng.uniform(0.1, 0.15) if spec.expiry else (height - tall) * rng.uniform(0.4, 0.6)
+    tall = height * (rng.uniform(0.5, 0.64) if not spec.expiry else rng.uniform(0.35, 0.48))
+    top = height * rng.uniform(0.1, 0.22 if car else 0.16) if spec.expiry else (height - tall) * rng.uniform(0.4, 0.6)
     margin = height * rng.uniform(0.1, 0.22)
     rows = [[draw(c, tall) for c in group] for group in spec.groups]
-    gap = tall * (rng.uniform(0.06, 0.16) if car else rng.uniform(0.1, 0.32))
+    gap = tall * (rng.uniform(0.06, 0.16) if car else rng.uniform(0.08, 0.26))
+    least = tall * (rng.uniform(0.35, 0.75) if rng.random() < 0.8 else 0.25)
     lengths = [_row(row, gap) for row in rows]
     room = width - 2 * margin - sum(lengths)
     between = room / max(1, len(rows) - 1)
-    if between < tall * 0.25:
-        shrink = max(0.5, (width - 2 * margin) / (sum(lengths) + tall * 0.3 * (len(rows) - 1)))
+    if between < least:
+        shrink = max(0.5, (width - 2 * margin) / (sum(lengths) + least * (len(rows) - 1)))
         rows = [[_narrowed(g, shrink) for g in row] for row in rows]
         gap *= shrink
         lengths = [_row(row, gap) for row in rows]
         between = (width - 2 * margin - sum(lengths)) / max(1, len(rows) - 1)
-    between = min(between, tall * rng.uniform(0.5, 2.2))
+    if rng.random() < 0.4:  # most plates use their whole width
+        between = min(between, tall * rng.uniform(0.5, 2.2))
     x = (width - sum(lengths) - between * (len(rows) - 1)) / 2
     dots = spec.style == "old" and rng.random() < 0.3
     for i, row in enumerate(rows):

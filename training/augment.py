@@ -118,9 +118,35 @@ def sharpen(picture: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 
 def photograph(picture: np.ndarray, rng: np.random.Generator, plate_width_px: float) -> Image:
-    """A clean 160x48 crop as a roadside camera would have delivered it."""
+    """A clean crop as a roadside camera would have delivered it: half of the time a good one, else anything."""
+    if rng.random() < 0.5:
+        return _gently(picture, rng, plate_width_px)
     picture = expose(picture, rng)
     picture = blur(picture, rng, 1.0 if plate_width_px > 90 else 0.6)
     picture = few_pixels(picture, rng, plate_width_px)
     picture = compress(add_noise(sharpen(picture, rng), rng), rng)
     return np.clip(picture, 0, 255).astype(np.uint8)
+
+
+def _gently(picture: np.ndarray, rng: np.random.Generator, plate_width_px: float) -> Image:
+    """Sharp, little noise, often dark and bluish as in the shade of a bonnet, now and then too bright."""
+    mode = rng.random()
+    if mode < 0.3:
+        gain, lift, gamma = rng.uniform(0.15, 0.5), rng.uniform(0.0, 0.06), rng.uniform(0.8, 1.3)
+    elif mode < 0.8:
+        gain, lift, gamma = rng.uniform(0.5, 1.1), rng.uniform(-0.02, 0.05), rng.uniform(0.8, 1.3)
+    else:
+        gain, lift, gamma = rng.uniform(1.0, 1.5), rng.uniform(0.0, 0.2), rng.uniform(0.6, 1.0)
+    cast = rng.normal((1.06, 1.0, 0.96), 0.07, 3)
+    picture = np.clip((np.clip(picture, 0, 255) / 255) ** gamma * gain * cast + lift, 0, 1).astype(np.float32) * 255
+    picture = cv2.GaussianBlur(picture, (0, 0), rng.uniform(0.2, 0.8))
+    height, width = picture.shape[:2]
+    share = min(1.0, plate_width_px / (width * 0.9))
+    if share < 1:
+        size = (max(12, round(width * share)), max(6, round(height * share)))
+        grow = cv2.INTER_LINEAR if rng.random() < 0.7 else cv2.INTER_CUBIC
+        picture = cv2.resize(
+            cv2.resize(picture, size, interpolation=cv2.INTER_AREA), (width, height), interpolation=grow
+        )
+    picture = sharpen(picture, rng) + rng.standard_normal(picture.shape, np.float32) * rng.exponential(1.5)
+    return np.clip(compress(picture, rng) if share == 1 else picture, 0, 255).astype(np.uint8)

@@ -192,7 +192,7 @@ class Composer:
 
     def _draw(self, face: Typeface, scatter: float, vehicle: Vehicle) -> Draw:
         rng = self._rng
-        narrow = rng.uniform(0.72, 1.12) if vehicle == "car" else rng.uniform(0.9, 1.6)
+        narrow = rng.uniform(0.72, 1.12) if vehicle == "car" else rng.uniform(0.9, 1.5)
         grow = int(rng.choice([-1, -1, -1, 0, 0, 0, 1] if vehicle == "motorcycle" else [-1, 0, 0, 0, 1, 2]))
 
         def draw(char: str, height_px: float) -> Mask:
