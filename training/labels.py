@@ -66,6 +66,8 @@ def load_labels(folder: Path) -> list[LabelledPlate]:
 def read_labels(folder: Path) -> list[Label]:
     """Every row of `folder/labels.csv`. UsageError, one line, for a file that is not as described above."""
     table = folder / "labels.csv"
+    if not table.is_file():
+        raise UsageError(f"{table}: no such file; give a folder with images/ and labels.csv")
     labels = []
     for number, row in enumerate(read_table(table, COLUMNS), start=2):
         try:
@@ -88,7 +90,7 @@ def read_table(path: Path, columns: tuple[str, ...]) -> list[dict[str, str]]:
             table.fieldnames = names
             return [{key: (row[key] or "").strip() for key in names} for row in table]
     except OSError as error:
-        raise UsageError(f"{path}: {error.strerror}; give a folder or file that has it") from None
+        raise UsageError(f"{path}: {error.strerror}; give a CSV file of {', '.join(columns)}") from None
     except (UnicodeDecodeError, csv.Error) as error:
         raise UsageError(f"{path}: not a CSV file in UTF-8 ({error}); save it as one") from None
 

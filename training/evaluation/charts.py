@@ -49,6 +49,7 @@ def reliability(series: Series, target: Path) -> None:
         below.bar(lefts, counted, width, align="edge", label=name)
     above.set(xlim=(0, 1.01), ylim=(0, 1.02), ylabel="share that is right", title="Reliability of the confidence")
     below.set(xlabel="confidence of the reading", ylabel="readings", yscale="symlog")
+    below.margins(y=0.1)
     for axes in (above, below):
         axes.grid(alpha=0.3)
     above.legend(loc="upper left")

@@ -12,6 +12,7 @@ from pathlib import Path
 import cv2
 
 from agent.app import GRAMMARS, load_networks, model_settings
+from agent.bench import machine
 from agent.capture import read_image
 from agent.config import MAX_THREADS, ModelSettings
 from agent.errors import CakraError
@@ -51,6 +52,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except CakraError as error:
         print(f"cakra-evaluate: {error}", file=sys.stderr)
         return error.exit_code
+    except BrokenPipeError:
+        sys.stderr.close()
+        return 1
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
         print(f"cakra-evaluate: {where}{error.strerror or error}; check the path and its rights", file=sys.stderr)
@@ -126,6 +130,7 @@ def _document(args: argparse.Namespace, runs: Sequence[Run], models: tuple[Model
     )
     return Document(
         software=version("cakra"),
+        machine=machine(),
         mode="crop" if args.crop else "end_to_end",
         grammar=args.grammar,
         threads=args.threads,

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any, Literal
 
+from pydantic import TypeAdapter, ValidationError
+
+from agent.errors import UsageError
 from training.evaluation.results import FolderResult
 
 
@@ -23,6 +27,8 @@ class Document:
     """What `evaluation.json` holds."""
 
     software: str
+    machine: str
+    """Whose times these are."""
     mode: Literal["end_to_end", "crop"]
     grammar: str
     threads: int
@@ -41,6 +47,18 @@ def to_json(document: Document) -> str:
     content = asdict(document)
     del content["all"]["plates"]
     return json.dumps(_rounded(content), ensure_ascii=False, indent=1)
+
+
+def load(path: Path) -> Document:
+    """The document of an `evaluation.json`. Raises UsageError."""
+    try:
+        return TypeAdapter(Document).validate_json(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UsageError(f"{path}: {error.strerror}; give a file that cakra-evaluate --out wrote") from None
+    except ValidationError as error:
+        first = error.errors()[0]
+        field = ".".join(map(str, first["loc"])) or "the file"
+        raise UsageError(f"{path}: {field}: {first['msg']}; make the file again with cakra-evaluate --out") from None
 
 
 def _rounded(value: Any) -> Any:

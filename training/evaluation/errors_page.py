@@ -44,16 +44,15 @@ def write_errors(folders: Sequence[tuple[str, Sequence[PictureOutcome]]], target
 
 
 def _sections(folder: str, outcome: PictureOutcome) -> Iterator[str]:
-    searched = outcome.reading is not None
-    wrong = [plate for plate in outcome.plates if plate.truth.scored and plate.truth.text]
-    wrong = [plate for plate in wrong if plate_line(plate, searched=searched).why]
-    image = read_image(outcome.picture.file) if wrong else None
-    for plate in wrong:
-        why = plate_line(plate, searched=searched).why
-        yield (
-            f"<section><h2>{escape(folder)} / {escape(outcome.picture.file.name)}: <code>{escape(plate.truth.text)}</code>,"
-            f" {escape(why)}</h2><div>{_photo(image, plate)}</div><div>{_crops(image, plate)}</div></section>"
-        )
+    for plate in outcome.plates:
+        if not (plate.truth.scored and plate.truth.text):
+            continue
+        line = plate_line(plate, searched=outcome.reading is not None)
+        if line.why:
+            image = read_image(outcome.picture.file)
+            head = f"{escape(folder)} / {escape(line.file)}: <code>{escape(line.truth)}</code>, {escape(line.why)}"
+            sides = f"<div>{_photo(image, plate)}</div><div>{_crops(image, plate)}</div>"
+            yield f"<section><h2>{head}</h2>{sides}</section>"
 
 
 def _photo(image: Image, plate: PlateOutcome) -> str:

@@ -28,6 +28,8 @@ class Answer:
     """None where the plate's colour is not known, or the plate was not found."""
     expiry_right: bool | None
     """None where the plate's expiry is not known."""
+    elsewhere: bool
+    """The reading is of another place than the plate's: often another plate, which has no label."""
 
     @property
     def right(self) -> bool:
@@ -50,6 +52,8 @@ class Scores:
     coverage: float | None
     """Share of plates whose reading alone would be accepted: posterior and runner-up within the thresholds."""
     accepted_wrong: int
+    accepted_elsewhere: int
+    """Of these, readings of another place than the labelled plate's."""
     aurc: float | None
     """Area under the risk-coverage curve."""
     calibration_error: float | None
@@ -85,6 +89,7 @@ def scores(answers: Sequence[Answer], thresholds: Thresholds) -> Scores:
         expiry_exact=mean(expiries),
         coverage=len(taken) / len(answers) if answers else None,
         accepted_wrong=sum(not answer.right for answer in taken),
+        accepted_elsewhere=sum(answer.elsewhere and not answer.right for answer in taken),
         aurc=mean(risk for _, risk in risk_coverage(answers)),
         calibration_error=calibration_error(read),
         brier=mean((answer.confidence - answer.right) ** 2 for answer in read),

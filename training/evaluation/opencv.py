@@ -13,6 +13,7 @@ import subprocess
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from statistics import median
 from typing import TypeVar
 
@@ -70,7 +71,7 @@ class HaarTesseract:
         if found is None:
             raise UsageError("--against-opencv: tesseract is not installed; apt install tesseract-ocr")
         self._tesseract = found
-        self._cascade = cv2.CascadeClassifier(cv2.data.haarcascades + CASCADE)
+        self._cascade = cv2.CascadeClassifier(str(Path(cv2.__file__).parent / "data" / CASCADE))
         if self._cascade.empty():
             raise UsageError(f"--against-opencv: this OpenCV has no {CASCADE}; pip install opencv-python-headless")
         blank = np.full((32, 32), 255, np.uint8)

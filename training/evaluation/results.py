@@ -56,7 +56,7 @@ class FolderResult:
     truth_crops: Scores
     ms: Times
     against_opencv: Comparison | None
-    plates: tuple[PlateLine, ...]
+    plates: tuple[PlateLine, ...] = ()
 
 
 def folder_result(
@@ -87,25 +87,31 @@ def plate_line(plate: PlateOutcome, *, searched: bool) -> PlateLine:
     return PlateLine(
         file=plate.truth.label.file.name,
         truth=plate.truth.text,
-        end_to_end=answer(plate.truth, taken) if searched else None,
+        end_to_end=answer(plate.truth, taken, elsewhere=_elsewhere(plate)) if searched else None,
         truth_crop=answer(plate.truth, plate.on_truth) if plate.on_truth else None,
         iou=round(plate.iou, 4) if searched and plate.truth.box else None,
         why=_why(plate) if searched else _misread(plate.truth.text, plate.on_truth),
     )
 
 
-def answer(truth: Truth, read: PlateRead | None) -> Answer:
+def answer(truth: Truth, read: PlateRead | None, *, elsewhere: bool = False) -> Answer:
     """A reading beside the truth; no reading is an empty one."""
     expiry = (read.expiry.month, read.expiry.year) if read and read.expiry else None
+    candidates = read.candidates if read else ()
     return Answer(
         truth=truth.text,
         text=read.text if read else "",
         confidence=read.confidence if read else 0.0,
-        runner_up=read.candidates[1].probability if read and len(read.candidates) > 1 else 0.0,
-        among_candidates=bool(read) and any(c.text == truth.text for c in read.candidates),
+        runner_up=candidates[1].probability if len(candidates) > 1 else 0.0,
+        among_candidates=any(candidate.text == truth.text for candidate in candidates),
         colour_right=read.colour == truth.label.colour if read and truth.label.colour else None,
         expiry_right=expiry == truth.expiry if truth.expiry else None,
+        elsewhere=elsewhere,
     )
+
+
+def _elsewhere(plate: PlateOutcome) -> bool:
+    return plate.taken is not None and plate.truth.box is not None and plate.taken is not plate.found
 
 
 def _why(plate: PlateOutcome) -> str:
@@ -114,7 +120,7 @@ def _why(plate: PlateOutcome) -> str:
         return "not found"
     if plate.taken.read.text == plate.truth.text:
         return ""
-    if plate.truth.box and plate.taken is not plate.found:
+    if _elsewhere(plate):
         return "another place is taken; the plate itself is " + ("found" if plate.found else "not found")
     return _misread(plate.truth.text, plate.taken.read)
 

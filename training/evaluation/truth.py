@@ -16,8 +16,8 @@ MonthYear = tuple[int, int]
 """Month 1 to 12 and year of an expiry line."""
 
 TWO_LINE_ASPECT = 2.0
-"""Width over height from which a plate of unknown layout is taken as one line. Of the Malaysian plates that this is for,
-two-line ones are 1.4 to 1.9 wide (one is 2.4: its box is loose); single ones seen from the side go down to 1.65."""
+"""Width over height from which a plate of unknown layout is taken as one line. Of 78 Malaysian plates, 11 of the 12
+with two lines are below it, and 3 of the others, which were seen from the side."""
 
 
 @dataclass(frozen=True, slots=True)
