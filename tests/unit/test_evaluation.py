@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -410,10 +411,11 @@ def test_the_command_on_what_ships(drawn: Path, tmp_path: Path, capsys: pytest.C
 
 def test_several_folders_have_a_row_each_and_one_together(drawn: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Who compares sets reads them in one table."""
-    main([str(drawn), str(drawn), "--crop"])
+    other = shutil.copytree(drawn, drawn.parent / "other")
+    main([str(drawn), str(other), "--crop"])
     head, *rows = capsys.readouterr().out.splitlines()
     assert head.split()[:5] == ["read", "at", "the", "true", "corners"]
-    assert [row.split()[:2] for row in rows[:3]] == [["mine", "1"], ["mine", "1"], ["all", "2"]]
+    assert [row.split()[:2] for row in rows[:3]] == [["mine", "1"], ["other", "1"], ["all", "2"]]
 
 
 def test_a_wrong_folder_ends_with_2(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -123,7 +123,7 @@ def with_section(card: str, section: str) -> str:
     return f"{before}{BEGIN}\n{section}\n{END}{after}"
 
 
-def threads(count: int) -> str:
+def _threads(count: int) -> str:
     return "one thread" if count == 1 else f"{count} threads"
 
 
@@ -132,7 +132,7 @@ def write_cards(documents: Sequence[Document], models: Path) -> None:
     rows = rows_of(documents)
     intro = (
         "Made by `scripts/evaluate-models`; [what each figure counts](../docs/reference/evaluate.md). "
-        f"{sizes(documents[0])}. Times, median / 95th percentile: {threads(documents[0].threads)} of "
+        f"{sizes(documents[0])}. Times, median / 95th percentile: {_threads(documents[0].threads)} of "
         f"{documents[0].machine}."
     )
     for name, section in SECTIONS.items():

@@ -86,18 +86,27 @@ def evaluate(args: argparse.Namespace) -> int:
         charts.need_matplotlib()
         args.out.mkdir(parents=True, exist_ok=True)
     choice = Choice(args.held_back, args.single_line, load_lines(args.lines), load_expiries(args.expiry))
-    folders = [(folder.resolve().name, load_pictures(folder, choice)) for folder in args.folders]
+    pictures = [load_pictures(folder, choice) for folder in args.folders]
     settings = model_settings(args.models, args.threads)
     networks = load_networks(settings, args.grammar)
     cv2.setNumThreads(args.threads)
     compare = HaarTesseract().compare if args.against_opencv and not args.crop else None
     detector = None if args.crop else networks.detector
-    runs = [run_folder(name, pictures, detector, networks.reader, compare) for name, pictures in folders]
+    runs = [
+        run_folder(name, its, detector, networks.reader, compare)
+        for name, its in zip(_names(args.folders), pictures, strict=True)
+    ]
     document = _document(args, runs, _models(settings, networks.digests))
     print(to_json(document) if args.json else report(document))
     if args.out:
         write(args.out, document, runs)
     return 1 if any(run.undecodable for run in runs) else 0
+
+
+def _names(folders: Sequence[Path]) -> list[str]:
+    """What the folders are called in tables: their last part, the whole path where two share it."""
+    names = [folder.resolve().name for folder in folders]
+    return names if len(set(names)) == len(names) else [str(folder) for folder in folders]
 
 
 def run_folder(

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 from agent.plate import edit_distance
 from agent.types import PlateRead
@@ -16,8 +15,6 @@ from training.evaluation.figures import Answer, Finding, Scores, Spread, mean, s
 from training.evaluation.opencv import Comparison, Rival, comparison
 from training.evaluation.run import PictureOutcome, PlateOutcome
 from training.evaluation.truth import Truth
-
-Way = Literal["end_to_end", "truth_crops"]
 
 
 @dataclass(frozen=True, slots=True)
