@@ -98,7 +98,7 @@ def record(figures: Figures, path: Path) -> None:
     row = (
         f"{datetime.now(UTC):%Y-%m-%d}",
         _commit(),
-        _machine(),
+        machine(),
         figures.clip,
         str(figures.frames),
         f"{figures.frames_per_s:.1f}",
@@ -119,7 +119,8 @@ def _commit() -> str:
     return asked.stdout.strip() or "-"
 
 
-def _machine() -> str:
+def machine() -> str:
+    """The name of this machine: the board, or its processor."""
     model = Path("/proc/device-tree/model")
     if model.exists():
         return model.read_text().strip("\0\n")

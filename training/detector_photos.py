@@ -7,7 +7,6 @@ Only the sets of `train/` are read here; the `dev/` sets are for measuring alone
 from __future__ import annotations
 
 import csv
-import hashlib
 import json
 import re
 from dataclasses import dataclass
@@ -17,6 +16,8 @@ from typing import Literal
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+
+from training.labels import held_back
 
 Corners = NDArray[np.float32]
 """(4, 2) x, y of TL, TR, BR, BL."""
@@ -100,14 +101,10 @@ def _rows(folder: Path) -> list[dict[str, str]]:
 def held_back_files(name: str, rows: list[dict[str, str]]) -> set[str]:
     """Files of a set that training never sees: id_white by plate, ro_dashcam by time, the rest none."""
     if name == "id_white":
-        return {row["file"] for row in rows if _share(row["plate_text"] or row["file"]) < 0.2}
+        return {row["file"] for row in rows if held_back(row["plate_text"].replace(" ", ""))}
     if name == "ro_dashcam":
         return _last_of_each_clip({row["file"] for row in rows}, 0.15)
     return set()
-
-
-def _share(text: str) -> float:
-    return int(hashlib.sha1(text.encode()).hexdigest()[:8], 16) / 0xFFFFFFFF
 
 
 def _last_of_each_clip(files: set[str], share: float) -> set[str]:
