@@ -17,9 +17,8 @@ import numpy as np
 from agent.errors import StoreError
 from agent.types import Image
 from wire.canonical import sha256_hex
-from wire.messages import MAX_EVIDENCE_BYTES, EvidenceRef, EvidenceRole, MediaType
+from wire.messages import MAX_EVIDENCE_BYTES, SUFFIX, EvidenceRef, EvidenceRole, MediaType
 
-SUFFIX: dict[MediaType, str] = {"image/jpeg": ".jpg", "application/json": ".json", "video/x-msvideo": ".avi"}
 UNFINISHED = ".part"
 _QUALITIES = (90, 80, 70, 60)
 """90 of a 1280x720 road is about 250 kB; below 60 a plate's strokes begin to dissolve, so then the size goes down."""

@@ -82,6 +82,8 @@ class Plate(Part):
 
 
 MediaType = Literal["image/jpeg", "application/json", "video/x-msvideo"]
+SUFFIX: dict[MediaType, str] = {"image/jpeg": ".jpg", "application/json": ".json", "video/x-msvideo": ".avi"}
+"""A piece's file is called by its hash and this, on the unit and at the centre."""
 
 
 class EvidenceRole(StrEnum):

@@ -1,0 +1,263 @@
+"""`cakra-agent verify`: whether bundles are as the unit wrote them, and if not, what was touched. Needs no network.
+
+A file is named by its content, the manifest names the files, its digests hold its fields, its signature the digests,
+and the next manifest names it by its hash. So each fault has a place: a piece, a field, the signature or the chain.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from agent.errors import UsageError
+from wire.canonical import canonical_json, sha256_hex
+from wire.manifest import Manifest, SignedManifest, digests_of
+from wire.messages import SUFFIX
+from wire.signing import VerifyKey
+
+
+class Result(StrEnum):
+    OK = "ok"
+    TOUCHED = "TOUCHED"
+    OPEN = "not checked"
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One thing that was looked at."""
+
+    what: str
+    result: Result
+    note: str
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """A bundle's place in its unit's chain."""
+
+    unit_id: str
+    sequence: int
+    previous: str | None
+    digest: str
+
+
+@dataclass(frozen=True, slots=True)
+class Bundle:
+    """A bundle as it was found."""
+
+    folder: Path
+    checks: tuple[Check, ...]
+    head: Head | None
+    """None: its manifest is not as it was signed, so its place is not known."""
+
+
+def load_key(text: str) -> VerifyKey:
+    """A unit's public key: base64, or a file of it. Raises UsageError."""
+    try:
+        path = Path(text)
+        return VerifyKey.from_base64(path.read_text().strip() if path.is_file() else text)
+    except (OSError, ValueError) as error:
+        raise UsageError(f"--key: {error}; give what `cakra-agent keygen` printed, or a file of it") from None
+
+
+def load_head(path: Path) -> Head:
+    """The place of the bundle whose manifest (or folder) this is. Raises UsageError."""
+    (bundle, *more) = find(path, None)
+    if more or bundle.head is None:
+        raise UsageError(f"--previous: {path}: not an untouched manifest; give that of the bundle before the first")
+    return bundle.head
+
+
+def find(path: Path, key: VerifyKey | None) -> list[Bundle]:
+    """The bundle that a manifest or a folder is, or all those in the folders below. Raises UsageError."""
+    if path.is_file():
+        return [examine(path.parent, key, path)]
+    if not path.is_dir():
+        raise UsageError(f"{path}: no such bundle; give its folder, its manifest or a folder of bundles")
+    folders = sorted({file.parent for file in path.rglob("*") if file.is_file()})
+    if not folders:
+        raise UsageError(f"{path}: holds no bundle; give its folder, its manifest or a folder of bundles")
+    is_one = path in folders and (len(folders) == 1 or any(path.glob("*.json")))
+    return [examine(folder, key) for folder in ([path] if is_one else folders)]
+
+
+# --- One bundle ------------------------------------------------------------------------------------------------------
+
+
+def examine(folder: Path, key: VerifyKey | None, manifest: Path | None = None) -> Bundle:
+    """Look at all the files of a folder. Raises OSError."""
+    digests = {file.name: sha256_hex(file.read_bytes()) for file in sorted(folder.iterdir()) if file.is_file()}
+    name = manifest.name if manifest else _manifest_among(folder, digests)
+    if name is None:
+        return Bundle(folder, (Check("manifest", Result.TOUCHED, "is missing"),), None)
+    content = (folder / name).read_bytes()
+    signed, checks = _examine_manifest(content, key)
+    if name != f"{digests[name]}.json" and Result.TOUCHED not in {check.result for check in checks}:
+        doubt = "renamed" if key else "renamed, or its key_id or signature changed (give --key)"
+        checks.append(Check("manifest", Result.TOUCHED, f"{name}: is not named by its content: {doubt}"))
+    if signed is None:
+        return Bundle(folder, (*checks, Check("pieces", Result.OPEN, "the manifest is not as it was signed")), None)
+    others = {other: digest for other, digest in digests.items() if other != name}
+    checks += _examine_pieces(signed.body, others, folder)
+    body = signed.body
+    return Bundle(folder, tuple(checks), Head(body.unit_id, body.sequence, body.previous, digests[name]))
+
+
+def _manifest_among(folder: Path, digests: Mapping[str, str]) -> str | None:
+    """The file that looks most like a manifest: one that its content names, else any that is JSON."""
+    likely = [name for name in digests if name.endswith(".json") or (folder / name).read_bytes()[:1] == b"{"]
+    return min(likely, key=lambda name: name != f"{digests[name]}.json", default=None)
+
+
+def _examine_manifest(content: bytes, key: VerifyKey | None) -> tuple[SignedManifest | None, list[Check]]:
+    """The manifest, if its fields are what was signed, and what was looked at."""
+    try:
+        raw = json.loads(content)
+        is_canonical = canonical_json(raw) == content
+    except (ValueError, RecursionError) as error:
+        at = getattr(error, "pos", getattr(error, "start", None))
+        where = "" if at is None else f"; byte {at} is the first that cannot be read"
+        return None, [Check("manifest", Result.TOUCHED, f"is not JSON{where}")]
+    faults = _changed_fields(raw, key)
+    signed = None
+    try:
+        signed = SignedManifest.model_validate_json(content)
+    except ValidationError as error:
+        named = {fault.what for fault in faults}
+        places = {".".join(map(str, each["loc"][:2])) or "manifest" for each in error.errors()}
+        faults += [Check(place, Result.TOUCHED, "is not what stands there") for place in sorted(places - named)]
+    signature = [_signature(signed, key)] if signed else []
+    faults += [check for check in signature if check.result is Result.TOUCHED and not faults]
+    if not faults and not is_canonical:
+        faults.append(
+            Check("manifest", Result.TOUCHED, f"byte {_first_difference(content, raw)} was written otherwise")
+        )
+    if faults or signed is None:
+        return None, faults
+    body = signed.body
+    about = f"{body.unit_id} number {body.sequence}: {body.kind}, {body.occurred_at.isoformat()}"
+    fields = Check("fields", Result.OK, f"{len(signed.digests)} as they were signed")
+    return signed, [Check("manifest", Result.OK, about), fields, *signature]
+
+
+def _changed_fields(raw: Any, key: VerifyKey | None) -> list[Check]:
+    """The fields of the body that are not what their digests say; whose signature holds are right, the digests'."""
+    body, digests = (raw.get(name) if isinstance(raw, dict) else None for name in ("body", "digests"))
+    if not isinstance(body, dict) or not isinstance(digests, dict):
+        return []
+    told = digests_of(body)
+    names = sorted(name for name in {*told, *digests} if told.get(name) != digests.get(name))
+    if key is None:
+        return [Check(f"body.{name}", Result.TOUCHED, "was changed, or its digest was") for name in names]
+    is_body = key.signed(canonical_json(digests), str(raw.get("signature")))
+    return [Check(f"{'body' if is_body else 'digests'}.{name}", Result.TOUCHED, "was changed") for name in names]
+
+
+def _signature(signed: SignedManifest, key: VerifyKey | None) -> Check:
+    if key is None:
+        return Check("signature", Result.OPEN, f"give the public key of {signed.body.unit_id} with --key")
+    if not key.signed(canonical_json(signed.digests), signed.signature):
+        mine = signed.key_id == key.key_id
+        why = "is not the unit's" if mine else f"is of the key {signed.key_id}, not of {key.key_id}"
+        return Check("signature", Result.TOUCHED, why)
+    if signed.key_id != key.key_id:
+        return Check("key_id", Result.TOUCHED, f"is not {key.key_id}, whose signature this is")
+    return Check("signature", Result.OK, f"of the key {key.key_id}")
+
+
+def _first_difference(content: bytes, raw: Any) -> int:
+    same = (a == b for a, b in zip(content, canonical_json(raw), strict=False))
+    return next((number for number, is_same in enumerate(same) if not is_same), len(canonical_json(raw)))
+
+
+def _examine_pieces(body: Manifest, digests: Mapping[str, str], folder: Path) -> Iterator[Check]:
+    """Each piece that the manifest names, and what it does not name."""
+    names = {piece.sha256 + SUFFIX[piece.media_type] for piece in body.pieces}
+    strays = {digest: name for name, digest in digests.items() if name not in names}
+    for piece in body.pieces:
+        name = piece.sha256 + SUFFIX[piece.media_type]
+        if name not in digests:
+            stray = strays.pop(piece.sha256, None)
+            why = f"{name}: was renamed to {stray}" if stray else f"{name}: is missing"
+            yield Check(piece.role, Result.TOUCHED, why)
+        elif digests[name] != piece.sha256:
+            yield Check(piece.role, Result.TOUCHED, f"{name}: its content was changed")
+        else:
+            yield Check(piece.role, Result.OK, f"{name}, {piece.size_bytes} bytes")
+    for stray in strays.values():
+        yield Check("folder", Result.TOUCHED, f"{stray}: is not of this bundle")
+    for below in (path for path in folder.iterdir() if path.is_dir()):
+        yield Check("folder", Result.TOUCHED, f"{below.name}: is not of this bundle")
+
+
+# --- Their chain -----------------------------------------------------------------------------------------------------
+
+
+def chain(bundles: Sequence[Bundle], before: Head | None) -> list[Check]:
+    """Whether the bundles of each unit follow each other without a gap; `before` is the one before the first."""
+    heads = sorted((b.head for b in bundles if b.head is not None), key=lambda head: (head.unit_id, head.sequence))
+    checks = []
+    for unit_id in dict.fromkeys(head.unit_id for head in heads):
+        row = [head for head in heads if head.unit_id == unit_id]
+        if before is None:
+            checks.append(_beginning(row[0]))
+        else:
+            row.insert(0, before)
+        faults = [fault for pair in pairwise(row) if (fault := _break(*pair))]
+        whole = Check("chain", Result.OK, f"{unit_id}: numbers {row[0].sequence} to {row[-1].sequence} without a gap")
+        checks += [Check("chain", Result.TOUCHED, fault) for fault in faults] or [whole]
+    return checks
+
+
+def _beginning(first: Head) -> Check:
+    if first.previous is None:
+        return Check("chain", Result.OK, f"{first.unit_id}: number {first.sequence} is the unit's first")
+    note = f"{first.unit_id}: what was before number {first.sequence}; give its manifest with --previous"
+    return Check("chain", Result.OPEN, note)
+
+
+def _break(one: Head, other: Head) -> str | None:
+    """What is wrong between two bundles that should follow each other."""
+    if one.unit_id != other.unit_id:
+        return f"number {one.sequence} before it is of {one.unit_id}, not of {other.unit_id}"
+    if other.sequence <= one.sequence:
+        return f"{one.unit_id}: number {other.sequence} does not come after number {one.sequence}"
+    if other.sequence > one.sequence + 1:
+        missing = f"{one.sequence + 1}" + (f" to {other.sequence - 1}" if other.sequence > one.sequence + 2 else "")
+        return f"{one.unit_id}: number {missing} is missing"
+    if other.previous != one.digest:
+        return f"{one.unit_id}: number {other.sequence} names another bundle before it than number {one.sequence}"
+    return None
+
+
+# --- What a person reads ---------------------------------------------------------------------------------------------
+
+
+def verify(path: Path, key: VerifyKey | None, before: Head | None) -> tuple[bool, list[str]]:
+    """Whether all is as it was written, and the lines that say so. Raises UsageError and OSError."""
+    bundles = find(path, key)
+    lines = []
+    for bundle in bundles:
+        is_whole = not any(check.result is Result.TOUCHED for check in bundle.checks)
+        if len(bundles) > 1 and is_whole:
+            lines.append(f"{bundle.folder.name}  ok, {len(bundle.checks)} checks")
+            continue
+        lines += [str(bundle.folder), *map(_line, bundle.checks)]
+    links = chain(bundles, before)
+    lines += map(_line, links)
+    results = [check.result for each in bundles for check in each.checks] + [check.result for check in links]
+    touched, left = results.count(Result.TOUCHED), results.count(Result.OPEN)
+    verdict = f"TOUCHED in {touched} places" if touched else "OK"
+    lines.append(verdict + (f"; {left} not checked" if left else ""))
+    return not touched, lines
+
+
+def _line(check: Check) -> str:
+    return f"  {check.what:<14} {check.result:<12} {check.note}"
