@@ -7,6 +7,7 @@ and the next manifest names it by its hash. So each fault has a place: a piece, 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -21,6 +22,9 @@ from wire.canonical import canonical_json, sha256_hex
 from wire.manifest import Manifest, SignedManifest, digests_of
 from wire.messages import SUFFIX
 from wire.signing import VerifyKey
+
+
+_UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
 class Result(StrEnum):
@@ -122,9 +126,7 @@ def _examine_manifest(content: bytes, key: VerifyKey | None) -> tuple[SignedMani
         raw = json.loads(content)
         is_canonical = canonical_json(raw) == content
     except (ValueError, RecursionError) as error:
-        at = getattr(error, "pos", getattr(error, "start", None))
-        where = "" if at is None else f"; byte {at} is the first that cannot be read"
-        return None, [Check("manifest", Result.TOUCHED, f"is not JSON{where}")]
+        return None, [Check("manifest", Result.TOUCHED, f"is not JSON{_place(content, error)}")]
     faults = _changed_fields(raw, key)
     signed = None
     try:
@@ -145,6 +147,15 @@ def _examine_manifest(content: bytes, key: VerifyKey | None) -> tuple[SignedMani
     about = f"{body.unit_id} number {body.sequence}: {body.kind}, {body.occurred_at.isoformat()}"
     fields = Check("fields", Result.OK, f"{len(signed.digests)} as they were signed")
     return signed, [Check("manifest", Result.OK, about), fields, *signature]
+
+
+def _place(content: bytes, error: Exception) -> str:
+    """Where JSON ended to be JSON: what was touched is there or a little before."""
+    at = getattr(error, "pos", getattr(error, "start", None))
+    if at is None:
+        return ""
+    names = re.findall(rb'"(\w+)":', content[:at])
+    return f": byte {at}{f', in `{names[-1].decode()}`,' if names else ''} is the first that cannot be read"
 
 
 def _changed_fields(raw: Any, key: VerifyKey | None) -> list[Check]:
@@ -179,6 +190,8 @@ def _first_difference(content: bytes, raw: Any) -> int:
 
 def _examine_pieces(body: Manifest, digests: Mapping[str, str], folder: Path) -> Iterator[Check]:
     """Each piece that the manifest names, and what it does not name."""
+    if _UUID.fullmatch(folder.name) and folder.name != str(body.event_id):
+        yield Check("manifest", Result.TOUCHED, f"is of the event {body.event_id}, the folder of another")
     names = {piece.sha256 + SUFFIX[piece.media_type] for piece in body.pieces}
     strays = {digest: name for name, digest in digests.items() if name not in names}
     for piece in body.pieces:
