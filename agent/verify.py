@@ -23,7 +23,6 @@ from wire.manifest import Manifest, SignedManifest, digests_of
 from wire.messages import SUFFIX
 from wire.signing import VerifyKey
 
-
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
