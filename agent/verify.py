@@ -222,9 +222,11 @@ def chain(bundles: Sequence[Bundle], before: Head | None) -> list[Check]:
             checks.append(_beginning(row[0]))
         else:
             row.insert(0, before)
-        faults = [fault for pair in pairwise(row) if (fault := _break(*pair))]
-        whole = Check("chain", Result.OK, f"{unit_id}: numbers {row[0].sequence} to {row[-1].sequence} without a gap")
-        checks += [Check("chain", Result.TOUCHED, fault) for fault in faults] or [whole]
+        faults = [Check("chain", Result.TOUCHED, fault) for pair in pairwise(row) if (fault := _break(*pair))]
+        checks += faults
+        if len(row) > 1 and not faults:
+            numbers = f"{row[0].sequence} to {row[-1].sequence}"
+            checks.append(Check("chain", Result.OK, f"{unit_id}: numbers {numbers} without a gap"))
     return checks
 
 

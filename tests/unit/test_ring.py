@@ -93,7 +93,7 @@ def test_a_clip_plays_the_pictures_at_their_pace(tmp_path: Path) -> None:
     images, fps = decoded(clip(stills(11)), tmp_path / "clip.avi")
     assert fps == pytest.approx(5.0)
     assert [round(float(image.mean()) / 20) for image in images] == list(range(11))
-    assert images[0].shape == (360, 640, 3)
+    assert images[0].shape == (180, 320, 3)
 
 
 def test_a_clip_of_noise_still_fits(tmp_path: Path) -> None:

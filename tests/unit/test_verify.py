@@ -150,9 +150,9 @@ def places(content: bytes) -> list[str]:
     return owner
 
 
-@pytest.mark.parametrize(("change", "least"), [(0x01, 0.6), (0x20, 0.3)])
+@pytest.mark.parametrize(("change", "step", "least"), [(0x01, 3, 0.6), (0x20, 11, 0.3)])
 def test_one_changed_byte_of_the_manifest_is_found_and_its_field_named(
-    unit: list[Path], change: int, least: float, tmp_path: Path
+    unit: list[Path], change: int, step: int, least: float, tmp_path: Path
 ) -> None:
     """Which field was touched says who gains by it; only where the file is no JSON any more the file alone is named."""
     file = manifest_file(unit[0])
@@ -160,7 +160,8 @@ def test_one_changed_byte_of_the_manifest_is_found_and_its_field_named(
     alone = tmp_path / "alone"
     alone.mkdir()
     named = 0
-    for at, owner in enumerate(places(content)):
+    looked_at = list(enumerate(places(content)))[::step]
+    for at, owner in looked_at:
         one = bytearray(content)
         one[at] ^= change
         (alone / file.name).write_bytes(one)
@@ -168,7 +169,7 @@ def test_one_changed_byte_of_the_manifest_is_found_and_its_field_named(
         assert found, at
         assert owner in found or "manifest" in found or owner == "manifest", (at, owner, found)
         named += owner in found and owner != "manifest"
-    assert named > least * len(content)
+    assert named > least * len(looked_at)
 
 
 def test_a_byte_that_is_no_text_is_named_by_its_place(unit: list[Path]) -> None:
