@@ -54,7 +54,14 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"cakra {version('cakra')}")
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
     for add in (
-        *(_add_read, _add_replay, _add_run, _add_uplink, _add_outbox, _add_check, _add_keygen, _add_verify),
+        _add_read,
+        _add_replay,
+        _add_run,
+        _add_uplink,
+        _add_outbox,
+        _add_check,
+        _add_keygen,
+        _add_verify,
         _add_bench,
     ):
         add(commands)

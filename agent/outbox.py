@@ -27,8 +27,9 @@ from wire.codec import encode
 from wire.messages import UNREAD, EvidenceRef, EvidenceRole, SignedReport
 
 BUSY_S = 30.0
-"""How long one process waits for the other's transaction. Each is a few rows, 10-20 ms with fsync on an SD card, but
-SQLite's lock has no queue: while the uplink works off a long backlog the agent must try some times."""
+"""How long one process waits for the other's transaction. Each is a few rows, 10-20 ms with fsync on an SD card (a new
+report's 60 ms, its manifest being written within), but SQLite's lock has no queue: while the uplink works off a long
+backlog the agent must try some times."""
 ROWS = 100
 """Rows taken up at a time: some windows full, and so few that sorting out the next one takes microseconds."""
 

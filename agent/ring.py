@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 
 from agent.evidence import jpeg
-from agent.types import Frame
+from agent.types import Frame, Image
 
 EVERY_NS = 180_000_000
 """A little below a fifth of a second: each fifth frame of 25 a second, each sixth of 30, each second of 10. A JPEG of
@@ -33,12 +33,14 @@ class Still:
     index: int
     at: datetime
     mono_ns: int
+    size_px: tuple[int, int]
+    """Width and height of the frame; its JPEG is smaller where nothing else made it fit."""
     jpeg: bytes
 
     def frame(self) -> Frame:
         """The frame again, as well as a JPEG remembers it."""
         image = cv2.imdecode(np.frombuffer(self.jpeg, np.uint8), cv2.IMREAD_COLOR)
-        return Frame(image, self.index, self.at, self.mono_ns)  # type: ignore[arg-type]
+        return Frame(scaled(image, self.size_px), self.index, self.at, self.mono_ns)  # type: ignore[arg-type]
 
 
 class Ring:
@@ -52,7 +54,9 @@ class Ring:
         """Keep the frame if it is time for one, and let go of the oldest."""
         if self._stills and frame.mono_ns - self._stills[-1].mono_ns < EVERY_NS:
             return
-        still = Still(frame.index, frame.at, frame.mono_ns, jpeg(frame.image, PICTURE_BYTES, QUALITY))
+        height, width = frame.image.shape[:2]
+        content = jpeg(frame.image, PICTURE_BYTES, QUALITY)
+        still = Still(frame.index, frame.at, frame.mono_ns, (width, height), content)
         self._stills.append(still)
         self.size_bytes += len(still.jpeg)
         while self.size_bytes > MAX_BYTES or still.mono_ns - self._stills[0].mono_ns > LONGEST_NS:
@@ -64,3 +68,10 @@ class Ring:
 
     def __iter__(self) -> Iterator[Still]:
         return iter(self._stills)
+
+
+def scaled(image: Image, size_px: tuple[int, int]) -> Image:
+    """The picture at this width and height."""
+    height, width = image.shape[:2]
+    is_right = (width, height) == size_px
+    return image if is_right else cv2.resize(image, size_px, interpolation=cv2.INTER_AREA).astype(np.uint8)

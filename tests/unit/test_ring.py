@@ -58,6 +58,17 @@ def test_one_picture_is_never_more_than_its_share() -> None:
     assert 61 * ring.PICTURE_BYTES <= ring.MAX_BYTES * 1.05
 
 
+def test_a_picture_that_had_to_shrink_is_shown_at_its_size() -> None:
+    """The path would be drawn, and the plate marked, beside the vehicle."""
+    kept = Ring()
+    kept.offer(frame(0, image=RNG.integers(0, 256, (900, 1200, 3), dtype=np.uint8)))
+    (still,) = kept
+    decoded = cv2.imdecode(np.frombuffer(still.jpeg, np.uint8), cv2.IMREAD_COLOR)
+    assert decoded is not None
+    assert decoded.shape < (900, 1200, 3)
+    assert still.frame().image.shape == (900, 1200, 3)
+
+
 def test_around_a_moment_is_what_was_before_and_after_it() -> None:
     """The evidence would show another second than that of the violation."""
     around = filled(25 * 10).around(START + timedelta(seconds=5), 1.0)

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agent.cli import main
-from agent.verify import Bundle, Result, examine
+from agent.examine import Bundle, Result, examine
 from wire.canonical import canonical_json, sha256_hex
 from wire.manifest import digests_of
 from wire.signing import SigningKey
