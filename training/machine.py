@@ -11,7 +11,7 @@ def device() -> torch.device:
 
 
 def autocast() -> torch.autocast:
-    """Mixed precision: twice as fast on GPUs and on CPUs with AVX-512 BF16, ten times slower on others, so off there."""
+    """Mixed precision where it is twice as fast, not on CPUs without AVX-512 BF16, where it is ten times slower."""
     kind = device().type
     enabled = kind == "cuda" or torch.cpu._is_avx512_bf16_supported()
     return torch.autocast(kind, torch.bfloat16, enabled=enabled)
