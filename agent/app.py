@@ -15,6 +15,7 @@ from typing import Any
 
 from agent import bench as benchmark
 from agent import health
+from agent.bundle import Bundler
 from agent.capture import FrameSource, open_source
 from agent.config import HOME, ModelSettings, UnitConfig, load_key
 from agent.detect import PlateDetector
@@ -23,6 +24,8 @@ from agent.ocr import PlateReader
 from agent.outbox import Outbox
 from agent.pipeline import Finding, Pipeline, is_reported
 from agent.plate import ANY_LATIN, INDONESIAN, Grammar
+from agent.replay import KEY as REPLAY_KEY
+from agent.replay import UNIT as REPLAY_UNIT
 from agent.replay import ReplayFolder, finding_text, progressing, summary, summary_text
 from agent.report import Reporter
 from agent.retention import Limits, disk_share, sweep
@@ -35,7 +38,6 @@ from agent.uplink import Uplink
 from agent.validate import Thresholds
 from wire.canonical import canonical_json, sha256_hex
 from wire.messages import Provenance
-from wire.signing import SigningKey
 
 log = logging.getLogger("cakra.agent")
 
@@ -125,7 +127,8 @@ def replay(settings: ReplaySettings, *, json_lines: bool) -> None:
 
 def _replay_folder(out: Path, scene: Scene, networks: Networks) -> ReplayFolder:
     provenance = _provenance(networks, sha256_hex(canonical_json(scene)))
-    return ReplayFolder(out, Reporter("replay", scene, provenance, EvidenceStore(out / "evidence")))
+    bundler = Bundler(REPLAY_UNIT, scene, provenance, REPLAY_KEY, EvidenceStore(out / "evidence"))
+    return ReplayFolder(out, Reporter(bundler))
 
 
 def bench(settings: ReplaySettings) -> benchmark.Figures:
@@ -144,7 +147,7 @@ def run_agent(config: UnitConfig, stop: threading.Event) -> None:
     scene = Scene.load(config.site)
     networks = load_networks(config.models)
     pipeline = _pipeline(scene, networks, config.law, config.calendars, config.thresholds)
-    reporter = Reporter(config.unit_id, scene, _provenance(networks, config.digest), _evidence(config))
+    reporter = Reporter(Bundler(config.unit_id, scene, _provenance(networks, config.digest), key, _evidence(config)))
     frames = _until(stop, source.frames())
     started = time.perf_counter()
     with _outbox(config) as outbox:
@@ -152,7 +155,7 @@ def run_agent(config: UnitConfig, stop: threading.Event) -> None:
         for followed in pipeline.run(frames):
             for finding in followed.findings:
                 if is_reported(finding.decision):
-                    _owe(outbox, reporter, key, finding)
+                    _owe(outbox, reporter, finding)
             outbox.set_counters(pipeline.counters)
     print(summary_text(summary(pipeline, time.perf_counter() - started), json_lines=True), flush=True)
 
@@ -167,11 +170,13 @@ def _until(stop: threading.Event, frames: Iterator[Frame]) -> Iterator[Frame]:
         yield frame
 
 
-def _owe(outbox: Outbox, reporter: Reporter, key: SigningKey, finding: Finding) -> None:
+def _owe(outbox: Outbox, reporter: Reporter, finding: Finding) -> None:
     """Evidence on disk first, then the report with its number in one transaction: never one without the other."""
     event_id = reporter.event_id(finding)
-    build = reporter.report(finding, reporter.save_evidence(finding))
-    new = outbox.add(event_id, lambda sequence: key.sign(build(sequence, datetime.now(UTC))))
+    new = not outbox.knows(event_id)
+    if new:
+        pieces = reporter.save_pieces(finding)
+        new = outbox.add(event_id, reporter.report(finding, pieces, lambda: datetime.now(UTC)))
     log.info("%s %s %s%s", event_id, finding.violation.kind, finding.decision.outcome, "" if new else " (known)")
 
 

@@ -53,7 +53,17 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"cakra {version('cakra')}")
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
-    for add in (_add_read, _add_replay, _add_run, _add_uplink, _add_outbox, _add_check, _add_keygen, _add_bench):
+    for add in (
+        _add_read,
+        _add_replay,
+        _add_run,
+        _add_uplink,
+        _add_outbox,
+        _add_check,
+        _add_keygen,
+        _add_verify,
+        _add_bench,
+    ):
         add(commands)
     return parser
 
@@ -110,6 +120,14 @@ def _add_keygen(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
     parser = commands.add_parser("keygen", help="make a unit's signing key and print its public key")
     parser.add_argument("path", type=Path, help="where the private key goes (never overwritten)")
     parser.set_defaults(command=keygen)
+
+
+def _add_verify(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    parser = commands.add_parser("verify", help="whether evidence is as a unit wrote it, and what was touched")
+    parser.add_argument("bundle", type=Path, metavar="BUNDLE", help="a bundle's folder or manifest, or many bundles")
+    parser.add_argument("--key", metavar="PUB", help="the unit's public key (base64, or a file of it)")
+    parser.add_argument("--previous", type=Path, metavar="MANIFEST", help="manifest of the bundle before the first")
+    parser.set_defaults(command=verify)
 
 
 def _add_bench(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -246,6 +264,16 @@ def keygen(args: argparse.Namespace) -> int:
         file.write(key.to_pem())
     print(key.public.to_base64())
     return 0
+
+
+def verify(args: argparse.Namespace) -> int:
+    from agent import verify as verifying
+
+    key = verifying.load_key(args.key) if args.key else None
+    before = verifying.load_head(args.previous) if args.previous else None
+    is_whole, lines = verifying.verify(args.bundle, key, before)
+    print("\n".join(lines))
+    return 0 if is_whole else 1
 
 
 def bench(args: argparse.Namespace) -> int:

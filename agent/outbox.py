@@ -2,6 +2,7 @@
 
     event    one violation: its number in the unit's gap-free count, and its signed report while it is needed
     item     one thing owed: the report or a piece of evidence (`agent.delivery.Row`)
+    chain    the head of the unit's chain of bundles: the hash of its latest manifest
     counter  what the agent counted since it started, for the status
 
 `event` rows stay for good (about 60 bytes each), so that a replayed violation is known however old it is.
@@ -23,11 +24,12 @@ from agent.delivery import Row, State
 from agent.errors import StoreError
 from wire.canonical import sha256_hex
 from wire.codec import encode
-from wire.messages import UNREAD, EvidenceRef, SignedReport
+from wire.messages import UNREAD, EvidenceRef, EvidenceRole, SignedReport
 
 BUSY_S = 30.0
-"""How long one process waits for the other's transaction. Each is a few rows, 10-20 ms with fsync on an SD card, but
-SQLite's lock has no queue: while the uplink works off a long backlog the agent must try some times."""
+"""How long one process waits for the other's transaction. Each is a few rows, 10-20 ms with fsync on an SD card (a new
+report's 60 ms, its manifest being written within), but SQLite's lock has no queue: while the uplink works off a long
+backlog the agent must try some times."""
 ROWS = 100
 """Rows taken up at a time: some windows full, and so few that sorting out the next one takes microseconds."""
 
@@ -58,7 +60,11 @@ def _first_tables(db: Database) -> None:
     db.table("counter").create({"name": str, "value": int}, pk="name", not_null={"value"})
 
 
-MIGRATIONS: tuple[Callable[[Database], None], ...] = (_first_tables,)
+def _chain(db: Database) -> None:
+    db.table("chain").create({"chain_id": int, "manifest": str}, pk="chain_id", not_null={"manifest"})
+
+
+MIGRATIONS: tuple[Callable[[Database], None], ...] = (_first_tables, _chain)
 """Schema version n is made by the first n of these (`PRAGMA user_version`); one that was released never changes."""
 
 _SENDABLE = """
@@ -110,22 +116,30 @@ class Outbox:
     def __exit__(self, *_: object) -> None:
         self._db.close()
 
-    def add(self, event_id: UUID, build: Callable[[int], SignedReport]) -> bool:
-        """Owe a report and its evidence, all or nothing; `build` gets the report's number.
+    def knows(self, event_id: UUID) -> bool:
+        """Whether this event was ever owed."""
+        with self._told():
+            return self._is_known(str(event_id))
+
+    def add(self, event_id: UUID, build: Callable[[int, str | None], SignedReport]) -> bool:
+        """Owe a report and its evidence, all or nothing; `build` gets the report's number and the hash of the
+        manifest before it, None for the first.
 
         A known event changes nothing and gives False: replays are idempotent.
         """
         key = str(event_id)
         with self._transaction():
-            if self._one("select 1 from event where event_id = ?", key) is not None:
+            if self._is_known(key):
                 return False
             sequence = (self._one("select max(sequence) from event") or 0) + 1
-            signed = build(sequence)
+            signed = build(sequence, self._one("select manifest from chain"))
             payload = encode(signed)
             self._db.table("event").insert({"event_id": key, "sequence": sequence, "report": payload})
             self._insert_item(key, sha256_hex(payload), None, len(payload))
             for piece in signed.body.evidence:
                 self._insert_item(key, piece.sha256, piece, piece.size_bytes)
+                if piece.role is EvidenceRole.MANIFEST:
+                    self._db.table("chain").insert({"chain_id": 1, "manifest": piece.sha256}, replace=True)
         return True
 
     def rows(self, now_s: float, limit: int = ROWS) -> list[Row]:
@@ -214,10 +228,10 @@ class Outbox:
                 self._db.execute("update event set report = null where event_id = ?", [event_id])
         return len(done)
 
-    def named(self) -> set[str]:
-        """Hashes of all that is still kept here."""
+    def kept(self) -> set[str]:
+        """Ids of the events of which something is still kept here."""
         with self._told():
-            return {each["sha256"] for each in self._db.query("select sha256 from item")}
+            return {each["event_id"] for each in self._db.query("select distinct event_id from item")}
 
     def _open(self) -> None:
         for pragma in ("journal_mode = wal", "synchronous = full", "foreign_keys = on"):
@@ -234,6 +248,9 @@ class Outbox:
         if version > len(MIGRATIONS):
             raise StoreError(f"{self._path}: schema {version} is newer than this software; update the software")
         return version
+
+    def _is_known(self, key: str) -> bool:
+        return self._one("select 1 from event where event_id = ?", key) is not None
 
     def _insert_item(self, event_id: str, sha256: str, piece: EvidenceRef | None, size_bytes: int) -> None:
         self._db.table("item").insert(

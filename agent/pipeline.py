@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from agent.errors import CaptureError, ConfigError
 from agent.plate import fuse
+from agent.ring import Ring, Still
 from agent.rules import Rule
 from agent.scene import Scene
 from agent.track import Tracker, worth_reading
@@ -20,6 +21,8 @@ from agent.validate import Recent, Thresholds, validate
 
 MAX_READS_PER_FRAME = 4
 """Reads are about 2 ms; four keep a 25 frames/s unit within its frame time when a queue of cars stands in view."""
+AROUND_S = 2.0
+"""How much before and after a violation's moment its evidence shows, as far as it is kept."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -30,12 +33,20 @@ class Finding:
     decision: Decision
     track: Track
     context: Frame
-    """The kept frame nearest to the violation's moment."""
+    """The kept frame nearest to the violation's moment that shows the plate."""
+    portrait: Frame
+    """The frame in which the plate was largest."""
+    around: tuple[Still, ...]
+    """What the ring holds from around the violation's moment."""
 
     @property
     def point(self) -> TrackPoint:
         """Where the plate is in the context picture."""
-        return min(self.track.points, key=lambda point: abs(point.frame_index - self.context.index))
+        return self.point_in(self.context)
+
+    def point_in(self, frame: Frame) -> TrackPoint:
+        """Where the plate is in a kept frame."""
+        return min(self.track.points, key=lambda point: abs(point.frame_index - frame.index))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -70,12 +81,14 @@ class Pipeline:
         self._clock_synchronised = clock_synchronised
         self._recent = Recent(thresholds.duplicate_window_s)
         self._keyframes: dict[int, _Keyframes] = {}
+        self._ring = Ring()
         self.counters: Counter[str] = Counter()
         """Frames, plates, reads and vehicles seen; candidates by outcome and by reason."""
 
     def step(self, frame: Frame) -> tuple[Followed, ...]:
         """Take the next frame; returns the vehicles whose plates have left the picture by it."""
         self._check_size(frame)
+        self._ring.offer(frame)
         detections = tuple(
             each for each in self._detector.detect(frame.image) if not self._scene.ignored(each.box.centre)
         )
@@ -128,8 +141,16 @@ class Pipeline:
             if violation is None:
                 continue
             decision = self._validate(violation, track)
-            findings.append(Finding(violation, decision, track, keyframes.nearest(violation.frame_index)))
+            findings.append(self._finding(violation, decision, track, keyframes))
         return Followed(track, vote, tuple(findings))
+
+    def _finding(self, violation: Violation, decision: Decision, track: Track, keyframes: _Keyframes) -> Finding:
+        around = self._ring.around(violation.at, AROUND_S)
+        seen = {point.frame_index for point in track.points}
+        shown: list[Frame | Still] = [*keyframes.frames, *(still for still in around if still.index in seen)]
+        nearest = min(shown, key=lambda kept: abs(kept.index - violation.frame_index))
+        context = nearest.frame() if isinstance(nearest, Still) else nearest
+        return Finding(violation, decision, track, context, keyframes.largest, around)
 
     def _validate(self, violation: Violation, track: Track) -> Decision:
         decision = validate(violation, track, self._thresholds, self._clock_synchronised, self._recent)
@@ -152,20 +173,26 @@ class _Keyframes:
             self._best = (worth, frame)
         self._latest = frame
 
-    def nearest(self, frame_index: int) -> Frame:
+    @property
+    def largest(self) -> Frame:
         assert self._best is not None
+        return self._best[1]
+
+    @property
+    def frames(self) -> tuple[Frame, Frame]:
         assert self._latest is not None
-        return min((self._best[1], self._latest), key=lambda frame: abs(frame.index - frame_index))
+        return self.largest, self._latest
 
 
 def crop_plate(finding: Finding) -> Image:
-    """The plate in the finding's context picture, with a margin of half its height on each side."""
-    box = finding.point.detection.box
+    """The plate where it was largest, with a margin of half its height on each side."""
+    frame = finding.portrait
+    box = finding.point_in(frame).detection.box
     margin = box.height / 2
-    height, width = finding.context.image.shape[:2]
+    height, width = frame.image.shape[:2]
     left, top = max(0, int(box.x1 - margin)), max(0, int(box.y1 - margin))
     right, bottom = min(width, int(box.x2 + margin) + 1), min(height, int(box.y2 + margin) + 1)
-    return finding.context.image[top:bottom, left:right]
+    return frame.image[top:bottom, left:right]
 
 
 def is_reported(decision: Decision) -> bool:

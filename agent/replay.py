@@ -15,11 +15,19 @@ from typing import IO, Any
 
 import cv2
 
+from agent.bundle import Link, reading
 from agent.overlay import draw_path, draw_plate
 from agent.pipeline import Finding, Followed, Pipeline
 from agent.plate import format_plate
-from agent.report import Reporter, reading
+from agent.report import Reporter
 from agent.types import Frame, Image
+from wire.canonical import sha256_hex
+from wire.signing import SigningKey
+
+UNIT = "replay"
+"""The unit whose bundles a replay writes."""
+KEY = SigningKey.from_seed(bytes.fromhex(sha256_hex(b"cakra-agent replay")))
+"""Its key: anybody has it, so that a replay's bundles are the same everywhere and prove nothing about their origin."""
 
 
 def decision_line(finding: Finding) -> dict[str, Any]:
@@ -34,7 +42,7 @@ def decision_line(finding: Finding) -> dict[str, Any]:
         "track": violation.track_id,
         "lane": violation.lane_id,
         "plate": vote.text,
-        "reading": reading(vote),
+        "reading": reading(vote).model_dump(),
         "outcome": decision.outcome.value,
         "reasons": list(decision.reasons),
         "margin": round(violation.margin, 4),
@@ -66,6 +74,7 @@ class ReplayFolder:
         self._folder = folder
         self._reporter = reporter
         self._stack = ExitStack()
+        self._link = Link(1, None)
 
     def __enter__(self) -> ReplayFolder:
         (self._folder / "overlays").mkdir(parents=True, exist_ok=True)
@@ -79,7 +88,8 @@ class ReplayFolder:
     def add(self, followed: Followed) -> None:
         _write(self._tracks, track_line(followed))
         for finding in followed.findings:
-            evidence = self._reporter.save_evidence(finding)
+            evidence = self._reporter.seal(finding, self._reporter.save_pieces(finding), self._link)
+            self._link = Link(self._link.sequence + 1, evidence[-1].sha256)
             pieces = {piece.role.value: piece.sha256 for piece in evidence}
             _write(self._decisions, decision_line(finding) | {"evidence": pieces})
             name = f"{finding.violation.kind}-{finding.violation.track_id:04d}.jpg"

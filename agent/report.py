@@ -1,4 +1,4 @@
-"""From a finding to what goes to the centre: evidence on disk and a signed report."""
+"""From a finding to what goes to the centre: its bundle on disk and a signed report."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from uuid import UUID, uuid5
 
-from agent.evidence import EvidenceStore
-from agent.pipeline import Finding, crop_plate
+from agent.bundle import Bundler, Link, facts
+from agent.pipeline import Finding
 from agent.plate import parse, vehicle_class
-from agent.scene import Scene
 from agent.types import PlateVote, Violation
-from wire.messages import EvidenceRef, EvidenceRole, Expiry, Fact, Plate, Provenance, Verdict, ViolationReport
+from wire.manifest import Piece
+from wire.messages import EvidenceRef, Expiry, Plate, SignedReport, Verdict, ViolationReport
 
 EVENTS = UUID("6f1b2a52-5f0c-5d43-9b1e-0c7a3ad0a0f1")
 """Namespace of event ids: never changed, or a replay would report old violations anew."""
@@ -26,85 +26,56 @@ def event_id(unit_id: str, violation: Violation) -> UUID:
 
 @dataclass(frozen=True, slots=True)
 class Reporter:
-    """Turns findings into reports of one unit at one site."""
+    """Turns findings into bundles and reports of one unit at one site."""
 
-    unit_id: str
-    scene: Scene
-    provenance: Provenance
-    evidence: EvidenceStore
+    bundler: Bundler
 
     def event_id(self, finding: Finding) -> UUID:
-        return event_id(self.unit_id, finding.violation)
+        return event_id(self.bundler.unit_id, finding.violation)
 
-    def save_evidence(self, finding: Finding) -> tuple[EvidenceRef, ...]:
-        """Write context picture, plate crop and manifest. Raises StoreError."""
-        pictures = (
-            self.evidence.save_image(finding.context.image, EvidenceRole.CONTEXT),
-            self.evidence.save_image(crop_plate(finding), EvidenceRole.PLATE),
-        )
-        manifest = self.evidence.save_manifest(self._manifest(finding, pictures))
-        return (*pictures, manifest)
+    def save_pieces(self, finding: Finding) -> tuple[Piece, ...]:
+        """Write the bundle but for its manifest. Raises StoreError."""
+        return self.bundler.save_pieces(self.event_id(finding), finding)
 
-    def report(self, finding: Finding, evidence: tuple[EvidenceRef, ...]) -> Callable[[int, datetime], ViolationReport]:
-        """The report but for its sequence number and the moment it is written, which the outbox's transaction gives."""
+    def seal(self, finding: Finding, pieces: tuple[Piece, ...], link: Link) -> tuple[EvidenceRef, ...]:
+        """Write the manifest; all of the bundle as a report names it. Raises StoreError."""
+        manifest = self.bundler.seal(self.event_id(finding), finding, pieces, link)
+        return (*(EvidenceRef(**piece.model_dump(exclude={"frames"})) for piece in pieces), manifest)
 
-        def build(sequence: int, now: datetime) -> ViolationReport:
-            violation = finding.violation
-            return ViolationReport(
-                event_id=self.event_id(finding),
-                unit_id=self.unit_id,
-                sequence=sequence,
-                site_id=self.scene.id,
-                lane_id=violation.lane_id,
-                location=self.scene.location,
-                kind=violation.kind.value,
-                article=violation.article,
-                occurred_at=violation.at,
-                reported_at=now,
-                verdict=Verdict(finding.decision.outcome.value),
-                reasons=finding.decision.reasons,
-                margin=violation.margin,
-                facts=facts(violation),
-                plate=plate(violation.vote),
-                evidence=evidence,
-                provenance=self.provenance,
-            )
+    def report(
+        self, finding: Finding, pieces: tuple[Piece, ...], clock: Callable[[], datetime]
+    ) -> Callable[[int, str | None], SignedReport]:
+        """The report but for its place in the unit's chain and the moment it is written: the outbox's transaction."""
+
+        def build(sequence: int, previous: str | None) -> SignedReport:
+            evidence = self.seal(finding, pieces, Link(sequence, previous))
+            return self.bundler.key.sign(self._report(finding, sequence, evidence, clock()))
 
         return build
 
-    def _manifest(self, finding: Finding, pictures: tuple[EvidenceRef, ...]) -> dict[str, object]:
-        violation = finding.violation
-        return {
-            "event_id": str(self.event_id(finding)),
-            "unit_id": self.unit_id,
-            "kind": violation.kind.value,
-            "occurred_at": violation.at.isoformat(),
-            "frame_index": finding.context.index,
-            "frame_at": finding.context.at.isoformat(),
-            "verdict": finding.decision.outcome.value,
-            "reasons": list(finding.decision.reasons),
-            "facts": [fact.model_dump() for fact in facts(violation)],
-            "plate": reading(violation.vote),
-            "pieces": [piece.model_dump(mode="json") for piece in pictures],
-            "provenance": self.provenance.model_dump(mode="json"),
-        }
-
-
-def facts(violation: Violation) -> tuple[Fact, ...]:
-    return tuple(Fact(name=name, value=value) for name, value in violation.facts)
-
-
-def reading(vote: PlateVote) -> dict[str, object]:
-    """A fused plate as manifests and decisions print it; unlike the wire's form, it may be unreadable."""
-    return {
-        "text": vote.text,
-        "confidence": round(vote.confidence, 4),
-        "runner_up": vote.runner_up,
-        "runner_up_confidence": round(vote.runner_up_confidence, 4),
-        "support": vote.support,
-        "reads": vote.reads,
-        "colour": vote.colour.value,
-    }
+    def _report(
+        self, finding: Finding, sequence: int, evidence: tuple[EvidenceRef, ...], now: datetime
+    ) -> ViolationReport:
+        violation, scene = finding.violation, self.bundler.scene
+        return ViolationReport(
+            event_id=self.event_id(finding),
+            unit_id=self.bundler.unit_id,
+            sequence=sequence,
+            site_id=scene.id,
+            lane_id=violation.lane_id,
+            location=scene.location,
+            kind=violation.kind.value,
+            article=violation.article,
+            occurred_at=violation.at,
+            reported_at=now,
+            verdict=Verdict(finding.decision.outcome.value),
+            reasons=finding.decision.reasons,
+            margin=violation.margin,
+            facts=facts(violation),
+            plate=plate(violation.vote),
+            evidence=evidence,
+            provenance=self.bundler.provenance,
+        )
 
 
 def plate(vote: PlateVote) -> Plate:

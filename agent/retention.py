@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from agent.errors import StoreError
-from agent.evidence import EvidenceStore
+from agent.evidence import UNFINISHED, EvidenceStore, remove
 from agent.outbox import Outbox
 
 BATCH = 50
@@ -44,24 +44,35 @@ def sweep(outbox: Outbox, evidence: EvidenceStore, now: datetime, limits: Limits
     events = 0
     while dropped := outbox.forget(now - limits.keep, BATCH):
         events += dropped
-    files = _drop_unnamed(outbox, evidence, now)
+    files = _drop_forgotten(outbox, evidence, now)
     while in_use() > limits.disk_share and (dropped := outbox.forget(now - GRACE, BATCH)):
         events += dropped
-        files += _drop_unnamed(outbox, evidence, now)
+        files += _drop_forgotten(outbox, evidence, now)
     return Swept(events, files)
 
 
-def _drop_unnamed(outbox: Outbox, evidence: EvidenceStore, now: datetime) -> int:
-    named = outbox.named()
+def _drop_forgotten(outbox: Outbox, evidence: EvidenceStore, now: datetime) -> int:
+    """Drop the bundles of events that are not in the outbox, each as a whole; returns how many files."""
+    kept = outbox.kept()
     oldest_s = (now - GRACE).timestamp()
-    count = 0
-    for path in evidence.files():
-        try:
-            if path.stem not in named and path.stat().st_mtime < oldest_s:
-                path.unlink()
-                count += 1
-        except FileNotFoundError:
-            continue  # a piece that was being written has got its name
-        except OSError as error:
-            raise StoreError(f"{path}: cannot be removed ({error.strerror}); check the folder's rights") from None
-    return count
+    return sum(_drop(folder, oldest_s, is_kept=folder.name in kept) for folder in evidence.bundles())
+
+
+def _drop(folder: Path, oldest_s: float, *, is_kept: bool) -> int:
+    """Drop a bundle that nobody writes to any more, or of a kept one what a kill left half written."""
+    try:
+        written_s = {path: path.stat().st_mtime for path in (folder, *folder.iterdir())}
+    except FileNotFoundError:
+        return 0  # a piece that was being written has got its name: the bundle is young
+    if is_kept:
+        gone = [path for path, at_s in written_s.items() if path.suffix == UNFINISHED and at_s < oldest_s]
+    elif max(written_s.values()) < oldest_s:
+        gone = [path for path in written_s if path != folder]
+    else:
+        return 0
+    for path in gone:
+        remove(path)
+    if not is_kept:
+        with suppress(OSError):  # somebody writes the same event anew
+            folder.rmdir()
+    return len(gone)

@@ -222,7 +222,7 @@ class Uplink:
         if row.evidence is None:
             return Up.VIOLATION, self._outbox.report(row.event_id)
         header = EvidenceHeader(event_id=row.event_id, unit_id=self._unit_id, **row.evidence.model_dump())
-        return Up.EVIDENCE, encode_evidence(header, self._evidence.read(row.evidence))
+        return Up.EVIDENCE, encode_evidence(header, self._evidence.read(row.event_id, row.evidence))
 
     def _take(self, event: _Event, now_s: float) -> None:
         match event:

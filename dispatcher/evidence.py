@@ -7,9 +7,7 @@ from pathlib import Path
 
 from dispatcher.errors import StoreError
 from wire.canonical import sha256_hex
-from wire.messages import EvidenceHeader
-
-_SUFFIX = {"image/jpeg": ".jpg", "application/json": ".json"}
+from wire.messages import SUFFIX, EvidenceHeader
 
 
 class EvidenceFolder:
@@ -21,7 +19,7 @@ class EvidenceFolder:
     def save(self, header: EvidenceHeader, content: bytes) -> str:
         """Write a piece and return its path inside the folder; on the disk when this returns. Raises StoreError."""
         event = str(header.event_id)
-        place = Path(header.unit_id) / event[:2] / event / f"{header.sha256}{_SUFFIX[header.media_type]}"
+        place = Path(header.unit_id) / event[:2] / event / f"{header.sha256}{SUFFIX[header.media_type]}"
         target = self._root / place
         try:
             if not (target.exists() and sha256_hex(target.read_bytes()) == header.sha256):

@@ -2,7 +2,7 @@
 
 A unit keeps what it said until it gets an `Ack`, so an ack is given only after the commit. The same report or picture
 may come any number of times; it is stored once. Nothing is believed because of the topic it came on alone: a report
-carries its unit's signature, and a picture is believed when a signed report names its hash.
+carries its unit's signature, as a manifest does, and a picture is believed when a signed report names its hash.
 """
 
 from __future__ import annotations
@@ -22,7 +22,17 @@ from dispatcher.units import Unit, UnitState
 from dispatcher.workflow import Event, State
 from wire.canonical import sha256_hex
 from wire.codec import DecodeError, decode, decode_evidence
-from wire.messages import UNREAD, Ack, AckResult, EvidenceHeader, SignedReport, UnitStatus, ViolationReport
+from wire.manifest import SignedManifest
+from wire.messages import (
+    UNREAD,
+    Ack,
+    AckResult,
+    EvidenceHeader,
+    EvidenceRole,
+    SignedReport,
+    UnitStatus,
+    ViolationReport,
+)
 from wire.topics import Up, UpTopic
 
 log = logging.getLogger(__name__)
@@ -104,7 +114,9 @@ class Intake:
 
     def _evidence(self, unit_id: str, payload: bytes, now: datetime) -> Ack:
         header, content = decode_evidence(payload)
-        self._known(unit_id, header.unit_id)
+        unit = self._known(unit_id, header.unit_id)
+        if header.role is EvidenceRole.MANIFEST:
+            _check_manifest(unit, header, content)
         with self._store.reading() as connection:
             _check_named(connection, header)
         place = self._folder.save(header, content)
@@ -160,6 +172,20 @@ def _store_report(
         return AckResult.DUPLICATE
     insert_new(connection, quarantine, {**key, **row})
     return AckResult.REJECTED
+
+
+def _check_manifest(unit: Unit, header: EvidenceHeader, content: bytes) -> None:
+    """A manifest is stored only if the unit's signature holds: one that is here was verified."""
+    try:
+        signed = decode(SignedManifest, content)
+    except DecodeError:
+        raise Refused("manifest_invalid") from None
+    if signed.key_id != unit.key.key_id:
+        raise Refused("manifest_unknown_key")
+    if not unit.key.verifies_manifest(signed):
+        raise Refused("manifest_bad_signature")
+    if (signed.body.unit_id, signed.body.event_id) != (header.unit_id, header.event_id):
+        raise Refused("manifest_of_another_event")
 
 
 def _check_named(connection: Connection, header: EvidenceHeader) -> None:

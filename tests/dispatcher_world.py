@@ -12,6 +12,7 @@ import yaml
 from dispatcher.keys import write_new_key
 from wire.canonical import sha256_hex
 from wire.codec import encode, encode_evidence
+from wire.manifest import FrameRef, Manifest, Piece, Reading
 from wire.messages import (
     EvidenceHeader,
     EvidenceRef,
@@ -85,6 +86,25 @@ def signed(body: ViolationReport, key: SigningKey = KEY) -> bytes:
     return encode(key.sign(body))
 
 
+def manifest(number: int = 1, key: SigningKey = KEY) -> bytes:
+    """The manifest of the violation's bundle as the unit writes it."""
+    said = report(number)
+    frames = (FrameRef(index=1, at=said.occurred_at),)
+    body = Manifest(
+        **said.model_dump(
+            include={"event_id", "unit_id", "sequence", "site_id", "lane_id", "kind", "article", "occurred_at"}
+            | {"verdict", "reasons", "margin", "facts", "provenance"}
+        ),
+        previous=None,
+        frame_index=1,
+        plate=Reading(**said.plate.model_dump(exclude={"vehicle_class", "expiry"})),
+        pieces=tuple(Piece(**piece.model_dump(), frames=frames) for piece in said.evidence),
+        site="2" * 64,
+        calibration=None,
+    )
+    return encode(key.sign_manifest(body))
+
+
 def evidence(role: EvidenceRole, number: int = 1, content: bytes | None = None) -> bytes:
     """An evidence message; another content than the report's is a piece that no report names."""
     content = PICTURES[role] if content is None else content
@@ -93,7 +113,7 @@ def evidence(role: EvidenceRole, number: int = 1, content: bytes | None = None) 
         unit_id=UNIT,
         role=role,
         sha256=sha256_hex(content),
-        media_type="image/jpeg",
+        media_type="application/json" if role is EvidenceRole.MANIFEST else "image/jpeg",
         size_bytes=len(content),
     )
     return encode_evidence(header, content)

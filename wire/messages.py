@@ -1,7 +1,9 @@
 """The messages between units and the dispatcher: frozen, closed (no unknown keys), versioned by `v`.
 
 Moments are aware UTC and travel as ISO 8601 with `Z`. A field is never renamed or given another meaning within a
-version: `tests/contract/golden` holds one message of each kind ever released, and they must always decode.
+version: `tests/contract/golden` holds one message of each kind ever released, and they must always decode. Nor is a
+field added to `ViolationReport`: a signature covers the decoded body, so that a new default would break those of all
+older units (docs/adr/0006-evidence-bundle.md). Its enumerations may grow, the dispatcher being updated first.
 """
 
 from __future__ import annotations
@@ -79,12 +81,24 @@ class Plate(Part):
     expiry: Expiry | None
 
 
+MediaType = Literal["image/jpeg", "application/json", "video/x-msvideo"]
+SUFFIX: dict[MediaType, str] = {"image/jpeg": ".jpg", "application/json": ".json", "video/x-msvideo": ".avi"}
+"""A piece's file is called by its hash and this, on the unit and at the centre."""
+
+
 class EvidenceRole(StrEnum):
     """What a piece of evidence shows."""
 
     CONTEXT = "context"
+    """The scene at the moment of the violation."""
     PLATE = "plate"
     MANIFEST = "manifest"
+    """The signed list of all pieces and how the finding came about (`wire.manifest`)."""
+    BEFORE = "before"
+    AFTER = "after"
+    CLIP = "clip"
+    PATH = "path"
+    """A copy of the context picture with the vehicle's way drawn on it."""
 
 
 class EvidenceRef(Part):
@@ -92,7 +106,7 @@ class EvidenceRef(Part):
 
     role: EvidenceRole
     sha256: Sha256
-    media_type: Literal["image/jpeg", "application/json"]
+    media_type: MediaType
     size_bytes: int = Field(gt=0, le=MAX_EVIDENCE_BYTES)
 
 
@@ -164,7 +178,7 @@ class EvidenceHeader(Message):
     unit_id: UnitId
     role: EvidenceRole
     sha256: Sha256
-    media_type: Literal["image/jpeg", "application/json"]
+    media_type: MediaType
     size_bytes: int = Field(gt=0, le=MAX_EVIDENCE_BYTES)
 
 

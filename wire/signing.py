@@ -1,4 +1,4 @@
-"""Ed25519 signatures of reports (library: `cryptography`).
+"""Ed25519 signatures of reports and manifests (library: `cryptography`).
 
 A unit's private key is a PKCS#8 PEM file on the unit; the dispatcher knows the public key as base64 of its 32 bytes.
 """
@@ -18,6 +18,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from wire.canonical import canonical_json, sha256_hex
+from wire.manifest import Manifest, SignedManifest, digests_of
 from wire.messages import SignedReport, ViolationReport
 
 
@@ -30,6 +31,11 @@ class SigningKey:
     @classmethod
     def generate(cls) -> SigningKey:
         return cls(Ed25519PrivateKey.generate())
+
+    @classmethod
+    def from_seed(cls, seed: bytes) -> SigningKey:
+        """The key of 32 bytes that somebody chose."""
+        return cls(Ed25519PrivateKey.from_private_bytes(seed))
 
     @classmethod
     def from_pem(cls, pem: bytes) -> SigningKey:
@@ -50,8 +56,15 @@ class SigningKey:
         return VerifyKey(self._private.public_key())
 
     def sign(self, report: ViolationReport) -> SignedReport:
-        signature = self._private.sign(canonical_json(report))
-        return SignedReport(body=report, key_id=self.public.key_id, signature=base64.b64encode(signature).decode())
+        return SignedReport(body=report, key_id=self.public.key_id, signature=self._signature(canonical_json(report)))
+
+    def sign_manifest(self, manifest: Manifest) -> SignedManifest:
+        digests = digests_of(manifest.model_dump(mode="json"))
+        signature = self._signature(canonical_json(digests))
+        return SignedManifest(body=manifest, digests=digests, key_id=self.public.key_id, signature=signature)
+
+    def _signature(self, data: bytes) -> str:
+        return base64.b64encode(self._private.sign(data)).decode()
 
 
 class VerifyKey:
@@ -78,9 +91,17 @@ class VerifyKey:
 
     def verifies(self, signed: SignedReport) -> bool:
         """Whether the signature is this key's over exactly this body."""
+        return self.signed(canonical_json(signed.body), signed.signature)
+
+    def verifies_manifest(self, signed: SignedManifest) -> bool:
+        """Whether the signature is this key's over the digests, and they are those of exactly this body."""
+        is_whole = signed.digests == digests_of(signed.body.model_dump(mode="json"))
+        return is_whole and self.signed(canonical_json(signed.digests), signed.signature)
+
+    def signed(self, data: bytes, signature: str) -> bool:
+        """Whether the signature (base64) is this key's over these bytes."""
         try:
-            signature = base64.b64decode(signed.signature, validate=True)
-            self._public.verify(signature, canonical_json(signed.body))
+            self._public.verify(base64.b64decode(signature, validate=True), data)
         except (InvalidSignature, ValueError):
             return False
         return True

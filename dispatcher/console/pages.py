@@ -24,11 +24,12 @@ from dispatcher.plate import format_plate
 from dispatcher.reference import is_reference
 from dispatcher.store import Store
 from dispatcher.workflow import IllegalMove, State
+from wire.messages import SUFFIX
 
 _COOKIE = "cakra_form"
 _OPERATOR = "operator"
 _API_ROWS = 10_000
-_MEDIA = {".jpg": "image/jpeg", ".json": "application/json"}
+_MEDIA = {suffix: media_type for media_type, suffix in SUFFIX.items()}
 
 
 def ago(moment: datetime, now: datetime) -> str:

@@ -17,6 +17,7 @@ import pytest
 from agent.report import EVENTS
 from simulation.demo import settled
 from simulation.stack import UNIT_ID, Footage, Stack, wait_until
+from wire.signing import SigningKey
 
 BIN = Path(sys.executable).parent
 LONGEST_S = 300.0
@@ -66,6 +67,16 @@ def test_nothing_is_lost_and_nothing_doubled_when_everything_is_killed(stack: St
     messaged = {case["event_id"] for case in cases if told[case["reference"]] == 1}
     assert reviewed | messaged == expected.keys()
     assert {event for event, outcome in expected.items() if outcome == "accepted"} <= messaged
+    check_evidence(stack)
+
+
+def check_evidence(stack: Stack) -> None:
+    """Both the unit's and the centre's bundles are whole, signed, and without a gap."""
+    public = SigningKey.from_pem((stack.folder / "unit.key").read_bytes()).public.to_base64()
+    for evidence in (stack.folder / "unit" / "evidence", stack.folder / "evidence" / UNIT_ID):
+        command = [BIN / "cakra-agent", "verify", evidence, "--key", public]
+        said = subprocess.run(command, capture_output=True, text=True, check=False).stdout
+        assert said.splitlines()[-1:] == ["OK"], said
 
 
 def resend_what_never_left(stack: Stack) -> None:

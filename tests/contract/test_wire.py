@@ -15,6 +15,7 @@ from pydantic import ValidationError
 from wire import topics
 from wire.canonical import canonical_json, sha256_hex
 from wire.codec import DecodeError, decode, decode_evidence, encode, encode_evidence
+from wire.manifest import SignedManifest, digests_of
 from wire.messages import (
     Ack,
     EvidenceHeader,
@@ -26,8 +27,7 @@ from wire.messages import (
 from wire.signing import SigningKey, VerifyKey
 
 GOLDEN = Path(__file__).parent / "golden"
-KINDS = {"report": SignedReport, "status": UnitStatus, "ack": Ack}
-PUBLIC_KEY = (GOLDEN / "unit.pub").read_text().strip()
+KINDS = {"report": SignedReport, "manifest": SignedManifest, "status": UnitStatus, "ack": Ack}
 
 
 @pytest.mark.parametrize("path", sorted(GOLDEN.glob("v1-*.json")), ids=lambda path: path.stem)
@@ -37,10 +37,34 @@ def test_golden_messages_decode_and_encode_to_the_same_bytes(path: Path) -> None
     assert encode(decode(kind, path.read_bytes())) == path.read_bytes()
 
 
-def test_the_golden_report_still_verifies() -> None:
+def golden_key(name: str) -> VerifyKey:
+    return VerifyKey.from_base64((GOLDEN / f"{name}.pub").read_text().strip())
+
+
+@pytest.mark.parametrize(("name", "key"), [("v1-report", "unit"), ("v1-report-bundle", "unit-bundle")])
+def test_golden_reports_still_verify(name: str, key: str) -> None:
     """A signature made by an old unit must hold in a newer dispatcher."""
-    signed = decode(SignedReport, (GOLDEN / "v1-report.json").read_bytes())
-    assert VerifyKey.from_base64(PUBLIC_KEY).verifies(signed)
+    assert golden_key(key).verifies(decode(SignedReport, (GOLDEN / f"{name}.json").read_bytes()))
+
+
+def test_the_golden_manifest_still_verifies_and_is_the_one_its_report_names() -> None:
+    """A bundle of years ago must hold in court."""
+    content = (GOLDEN / "v1-manifest.json").read_bytes()
+    assert golden_key("unit-bundle").verifies_manifest(decode(SignedManifest, content))
+    report = decode(SignedReport, (GOLDEN / "v1-report-bundle.json").read_bytes()).body
+    assert report.evidence[-1].role is EvidenceRole.MANIFEST
+    assert report.evidence[-1].sha256 == sha256_hex(content)
+
+
+def test_a_changed_manifest_does_not_verify() -> None:
+    """Neither a field alone, nor a field with its digest, can be changed by somebody without the unit's key."""
+    key = golden_key("unit-bundle")
+    signed = decode(SignedManifest, (GOLDEN / "v1-manifest.json").read_bytes())
+    body = signed.body.model_copy(update={"margin": 0.5})
+    assert not key.verifies_manifest(signed.model_copy(update={"body": body}))
+    digests = digests_of(body.model_dump(mode="json"))
+    assert not key.verifies_manifest(signed.model_copy(update={"body": body, "digests": digests}))
+    assert not SigningKey.generate().public.verifies_manifest(signed)
 
 
 def test_golden_evidence_decodes() -> None:

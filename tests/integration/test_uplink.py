@@ -24,6 +24,7 @@ from wire.messages import (
     Ack,
     AckResult,
     EvidenceRef,
+    EvidenceRole,
     Plate,
     Provenance,
     SignedReport,
@@ -69,8 +70,14 @@ class Unit:
     def owe(self, *numbers: int) -> None:
         with Outbox(self.path) as outbox:
             for number in numbers:
-                pieces = tuple(self.evidence.save_manifest({"number": number, "piece": piece}) for piece in range(3))
-                outbox.add(event(number), lambda sequence, n=number, p=pieces: signed(n, sequence, p))
+                pieces = tuple(self.save(number, b"%d %d" % (number, piece)) for piece in range(3))
+                outbox.add(event(number), lambda sequence, _, n=number, p=pieces: signed(n, sequence, p))
+
+    def save(self, number: int, content: bytes) -> EvidenceRef:
+        return self.evidence.save(event(number), content, EvidenceRole.CONTEXT, "image/jpeg")
+
+    def files(self) -> list[Path]:
+        return [path for folder in self.evidence.bundles() for path in folder.iterdir()]
 
     def backlog(self) -> int:
         with Outbox(self.path) as outbox:
@@ -244,7 +251,7 @@ def test_evidence_that_is_gone_is_dead_with_its_reason(with_mosquitto: tuple[Uni
     """One deleted picture would stop the uplink and all that waits behind it."""
     unit, _ = with_mosquitto
     unit.owe(1, 2)
-    next(unit.evidence.files()).unlink()
+    unit.files()[0].unlink()
     with unit.sending():
         eventually(lambda: unit.backlog() == 0, "the rest is acknowledged")
     assert [each["reason"] for each in unit.dead()] == ["evidence_lost"]
@@ -254,7 +261,7 @@ def test_evidence_that_cannot_be_read_for_now_is_tried_again(with_mosquitto: tup
     """A passing read error would bury pictures that are still on the disk."""
     unit, _ = with_mosquitto
     unit.owe(1)
-    file = next(unit.evidence.files())
+    file = unit.files()[0]
     content = file.read_bytes()
     file.unlink()
     file.mkdir()  # cannot be read, by nobody and by root
@@ -297,9 +304,9 @@ def test_oversize_for_this_broker_is_dead_before_it_is_sent(
     broker = make_mosquitto("listener {port} 127.0.0.1\nallow_anonymous true\nmax_packet_size 8000\n")
     dispatcher = Dispatcher(broker.port)
     unit = Unit(tmp_path, broker.port)
-    large = unit.evidence.save_manifest({"large": "x" * 20_000})
+    large = unit.save(1, b"x" * 20_000)
     with Outbox(unit.path) as outbox:
-        outbox.add(event(1), lambda sequence: signed(1, sequence, (large,)))
+        outbox.add(event(1), lambda sequence, _: signed(1, sequence, (large,)))
     unit.owe(2)
     with unit.sending():
         eventually(lambda: unit.backlog() == 0, "the rest is acknowledged")

@@ -14,7 +14,7 @@ from typing import Any
 
 import httpx
 import pytest
-from dispatcher_world import NOW, PICTURES, UNIT, evidence, report, signed, write_config
+from dispatcher_world import NOW, PICTURES, UNIT, evidence, manifest, report, signed, write_config
 from fastapi import FastAPI
 from sqlalchemy import func, select
 
@@ -27,7 +27,8 @@ from dispatcher.settings import load_settings
 from dispatcher.store import Store
 from dispatcher.whatsapp import WhatsAppClient
 from dispatcher.workflow import Event, State
-from wire.messages import Verdict
+from wire.canonical import sha256_hex
+from wire.messages import EvidenceRef, EvidenceRole, Verdict
 from wire.topics import Up, UpTopic
 
 
@@ -134,6 +135,21 @@ def test_an_oversize_call_is_refused(world: World) -> None:
     """A flood must not fill memory or disk."""
     body = b"x" * (3 * 1024 * 1024 + 1)
     assert world.web.post("/webhook", content=body, headers=sign(body)).status_code == 413
+
+
+def test_the_case_shows_that_its_manifest_was_verified(world: World) -> None:
+    """A person who is asked how sure the centre is of its evidence can say so, and hand out the manifest."""
+    said = manifest()
+    ref = EvidenceRef(
+        role=EvidenceRole.MANIFEST, sha256=sha256_hex(said), media_type="application/json", size_bytes=len(said)
+    )
+    reference = world.arrive(evidence=(*report().evidence, ref))
+    assert "signature verified" not in world.web.get(f"/cases/{reference}").text
+    message = evidence(EvidenceRole.MANIFEST, content=said)
+    world.dispatcher.intake.take(UpTopic(UNIT, Up.EVIDENCE), message, NOW)
+    assert "3 of 3 pieces" in world.web.get(f"/cases/{reference}").text
+    assert "manifest, signature verified" in world.web.get(f"/cases/{reference}").text
+    assert world.web.get(f"/cases/{reference}/evidence/manifest").content == said
 
 
 def test_the_list_and_the_case_show_what_an_operator_needs(world: World) -> None:

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from dispatcher_world import KEY, NOW, PICTURES, UNIT, event_id, evidence, report, signed
+from dispatcher_world import KEY, NOW, PICTURES, UNIT, event_id, evidence, manifest, report, signed
 from sqlalchemy import func, select
 from sqlalchemy.exc import DataError
 
@@ -153,6 +153,30 @@ def test_a_picture_that_the_report_does_not_name_is_refused(world: World) -> Non
     assert world.result(Up.EVIDENCE, other) == (AckResult.REJECTED, False, "not_named")
     swapped = evidence(EvidenceRole.PLATE, content=PICTURES[EvidenceRole.CONTEXT])
     assert world.result(Up.EVIDENCE, swapped) == (AckResult.REJECTED, False, "not_named")
+
+
+def test_a_manifest_with_the_units_signature_is_stored(world: World) -> None:
+    """Without it nobody can check at the centre what the unit saw, and with what."""
+    assert world.result(Up.EVIDENCE, evidence(EvidenceRole.MANIFEST, content=manifest())) == STORED
+    (file,) = (world.folder / "evidence").rglob("*.json")
+    assert file.read_bytes() == manifest()
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (b"{}", "manifest_invalid"),
+        (manifest(key=SigningKey.generate()), "manifest_unknown_key"),
+        (manifest().replace(b"B1234XYZ", b"B1234XYV"), "manifest_bad_signature"),
+        (manifest(2), "manifest_of_another_event"),
+    ],
+)
+def test_a_manifest_that_does_not_verify_is_refused_and_counted(world: World, content: bytes, reason: str) -> None:
+    """The console says "signature verified" of every manifest that is stored."""
+    said = evidence(EvidenceRole.MANIFEST, content=content)
+    assert world.result(Up.EVIDENCE, said) == (AckResult.REJECTED, False, reason)
+    assert world.counted() == {f"refused.evidence.{reason}": 1}
+    assert not list((world.folder / "evidence").rglob("*.json"))
 
 
 def test_a_full_disk_is_answered_with_try_again(world: World, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -32,13 +32,13 @@ def piece(name: str, role: EvidenceRole = EvidenceRole.CONTEXT) -> EvidenceRef:
     return EvidenceRef(role=role, sha256=sha256_hex(name.encode()), media_type="image/jpeg", size_bytes=100)
 
 
-def building(number: int, *evidence: EvidenceRef) -> Callable[[int], SignedReport]:
+def building(number: int, *evidence: EvidenceRef) -> Callable[[int, str | None], SignedReport]:
     plate = Plate(
         text="B1234XYZ", confidence=0.99, runner_up="", runner_up_confidence=0, support=5, reads=5,
         colour="white_on_black", vehicle_class="passenger", expiry=None,
     )  # fmt: skip
 
-    def build(sequence: int) -> SignedReport:
+    def build(sequence: int, previous: str | None) -> SignedReport:
         report = ViolationReport(
             event_id=UUID(int=number), unit_id="unit-01", sequence=sequence, site_id="s", lane_id="l", location="Jalan",
             kind="odd_even", article="Pasal 287", occurred_at=NOW, reported_at=NOW, verdict=Verdict.ACCEPTED,
@@ -80,7 +80,7 @@ def test_replayed_event_changes_nothing(path: Path) -> None:
 def test_numbers_have_no_gaps(path: Path) -> None:
     """The centre could not tell a lost report from a skipped number."""
 
-    def fails(_: int) -> SignedReport:
+    def fails(sequence: int, previous: str | None) -> SignedReport:
         raise RuntimeError("the key is gone")
 
     with Outbox(path) as outbox:
@@ -143,17 +143,20 @@ def test_retention_never_touches_what_is_owed_or_dead(path: Path, tmp_path: Path
     store = EvidenceStore(tmp_path / "evidence")
     with Outbox(path) as outbox:
         for number in (1, 2, 3):
-            outbox.add(UUID(int=number), building(number, store.save_manifest({"number": number})))
+            outbox.add(
+                UUID(int=number),
+                building(number, store.save(UUID(int=number), b"%d" % number, EvidenceRole.PLATE, "image/jpeg")),
+            )
         first, second, _ = outbox.rows(0.0)
         outbox.store(replace(first, state=State.ACKED), NOW)
         outbox.store(replace(second, state=State.DEAD), NOW)
         later = NOW + timedelta(days=3650)
         assert sweep(outbox, store, later, Limits(), lambda: 1.0).events == 0
-        assert len(list(store.files())) == 3
+        assert len(list(store.bundles())) == 3
         picture = next(row for row in outbox.rows(0.0) if row.evidence)
         outbox.store(replace(picture, state=State.ACKED), NOW)
         assert sweep(outbox, store, later, Limits(), lambda: 0.0).events == 1
-        assert len(list(store.files())) == 2
+        assert [folder.name for folder in store.bundles()] == [str(UUID(int=number)) for number in (2, 3)]
         assert outbox.backlog() == 1
 
 

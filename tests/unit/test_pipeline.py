@@ -9,10 +9,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from agent.bundle import reading
 from agent.errors import CaptureError, ConfigError
 from agent.pipeline import Finding, Pipeline, crop_plate, is_reported
 from agent.replay import decision_line, finding_text, overlay, summary, summary_text
-from agent.report import event_id, reading
+from agent.report import event_id
 from agent.rules import build_rules, load_calendar, load_law
 from agent.scene import Scene
 from agent.track import Tracker
@@ -135,7 +136,7 @@ def test_a_vehicle_without_a_readable_plate_is_rejected_and_counted() -> None:
     (finding,) = findings(built)
     assert finding.decision.outcome is Outcome.REJECTED
     assert not is_reported(finding.decision)
-    assert reading(finding.violation.vote)["text"] == ""
+    assert reading(finding.violation.vote).text == ""
     assert built.counters["reason.plate_unreadable"] == 1
 
 
