@@ -99,7 +99,7 @@ def random_text(rng: np.random.Generator) -> str:
     def letters(low: int, high: int) -> str:
         count = int(rng.integers(low, high + 1))
         return "".join(
-            LOOKALIKES[int(rng.integers(4))] if rng.random() < 0.15 else chr(65 + int(rng.integers(26)))
+            LOOKALIKES[int(rng.integers(4))] if rng.random() < 0.25 else chr(65 + int(rng.integers(26)))
             for _ in range(count)
         )
 

@@ -75,7 +75,6 @@ class Shards:
         row[CORNERS + 1 :: 2] -= round(dy / height * CORNER_UNIT)
         return padded[NUDGE_PX + dy : NUDGE_PX + dy + height, NUDGE_PX + dx : NUDGE_PX + dx + width], row
 
-
     def _roughened(self, crops: torch.Tensor) -> torch.Tensor:
         """Other light for each crop; a third of them grainy."""
         count, where = len(crops), crops.device
