@@ -7,8 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import date, time
-from enum import StrEnum
+from datetime import date
 from itertools import pairwise
 from pathlib import Path
 from typing import Self
@@ -16,6 +15,7 @@ from typing import Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from agent.errors import ConfigError
+from agent.hours import Hours
 from agent.plate import VehicleClass
 from agent.settings import load_yaml
 from agent.types import PlateColour, ViolationKind
@@ -25,37 +25,6 @@ class LawPart(BaseModel):
     """What all parts of a law file share."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
-
-
-class Weekday(StrEnum):
-    """In the order of `date.weekday()`."""
-
-    MONDAY = "mon"
-    TUESDAY = "tue"
-    WEDNESDAY = "wed"
-    THURSDAY = "thu"
-    FRIDAY = "fri"
-    SATURDAY = "sat"
-    SUNDAY = "sun"
-
-
-class Hours(LawPart):
-    """A span of the day on some weekdays, local time."""
-
-    days: tuple[Weekday, ...] = Field(min_length=1)
-    begin: time
-    """First moment."""
-    end: time
-    """First moment after it."""
-
-    @model_validator(mode="after")
-    def _in_order(self) -> Self:
-        if self.begin >= self.end:
-            raise ValueError("begin is not before end; split a span that passes midnight in two")
-        return self
-
-    def hold(self, day: date, clock: time) -> bool:
-        return tuple(Weekday)[day.weekday()] in self.days and self.begin <= clock < self.end
 
 
 class OddEvenTerms(LawPart):

@@ -9,11 +9,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import date, datetime
 
+from agent.hours import Hours
+from agent.markings import Lane
 from agent.plate import PlateNumber, parity_posterior, parse, vehicle_class
 from agent.rules.calendar import Calendar
-from agent.rules.law import Hours, LawVersion, OddEvenTerms, RuleLaw
+from agent.rules.law import LawVersion, OddEvenTerms, RuleLaw
 from agent.rules.path import clearest, main_lane
-from agent.scene import Lane, Scene
+from agent.scene import Scene
 from agent.types import PlateVote, Track, TrackPoint, Violation, ViolationKind
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from agent.scene import Lane, Scene
+from agent.markings import Lane
+from agent.scene import Scene
 from agent.types import Track, TrackPoint, ViolationKind
 
 

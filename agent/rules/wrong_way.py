@@ -13,9 +13,10 @@ from datetime import datetime
 from itertools import pairwise
 from math import hypot
 
+from agent.markings import Lane
 from agent.rules.law import RuleLaw
 from agent.rules.path import clearest, main_lane
-from agent.scene import Lane, Scene
+from agent.scene import Scene
 from agent.types import PlateVote, Point, Track, TrackPoint, Violation, ViolationKind
 
 _STRIDE_NS = 200_000_000

@@ -11,7 +11,7 @@ import pytest
 
 from agent.errors import ConfigError
 from agent.plate import fuse
-from agent.rules import build_rules, load_calendar, load_law
+from agent.rules import Law, build_rules, load_calendar, load_law
 from agent.rules.calendar import seed
 from agent.scene import Scene
 from agent.types import (
@@ -201,8 +201,8 @@ def test_wrong_way_spares(start: Point, end: Point, seconds: float) -> None:
 
 def test_rules_that_do_not_exist_are_refused(tmp_path: Path) -> None:
     """A site that asks for a rule this version does not have is told so at the start."""
-    with pytest.raises(ConfigError, match="this version has no rule `speed`; take it out"):
-        build_rules(scene(rules=["odd_even", "speed"], lanes=[scene().lanes[0].model_dump()]), LAW, CALENDAR)
+    with pytest.raises(ConfigError, match="this version has no rule `expiry`; take it out"):
+        build_rules(scene(rules=["expiry"]), Law({}), CALENDAR)
     with pytest.raises(ConfigError, match="holds no law file"):
         load_law(tmp_path)
     with pytest.raises(ConfigError, match="holds no calendar"):
