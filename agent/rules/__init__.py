@@ -26,6 +26,8 @@ from agent.rules import law as law_files
 from agent.rules.calendar import Calendar, load_calendar
 from agent.rules.law import Law, LawPart, NoTerms, RuleLaw
 from agent.rules.odd_even import OddEven, OddEvenTerms
+from agent.rules.red_light import RedLight, RedLightTerms
+from agent.rules.stop_line import StopLine
 from agent.rules.wrong_way import WrongWay
 from agent.scene import Scene
 from agent.signal import Signals
@@ -57,6 +59,8 @@ class _Entry:
 _RULES: Mapping[ViolationKind, _Entry] = {
     ViolationKind.ODD_EVEN: _Entry(OddEvenTerms, OddEven),
     ViolationKind.WRONG_WAY: _Entry(NoTerms, lambda law, _calendar: WrongWay(law)),
+    ViolationKind.RED_LIGHT: _Entry(RedLightTerms, lambda law, _calendar: RedLight(law)),
+    ViolationKind.STOP_LINE: _Entry(NoTerms, lambda law, _calendar: StopLine(law)),
 }
 
 
