@@ -23,11 +23,13 @@ from typing import Any, Protocol
 
 from agent.errors import ConfigError
 from agent.rules import law as law_files
+from agent.rules.bus_lane import BusLane
 from agent.rules.calendar import Calendar, load_calendar
 from agent.rules.law import Law, LawPart, NoTerms, RuleLaw
 from agent.rules.odd_even import OddEven, OddEvenTerms
 from agent.rules.red_light import RedLight, RedLightTerms
 from agent.rules.stop_line import StopLine
+from agent.rules.stopping import Stopping
 from agent.rules.wrong_way import WrongWay
 from agent.scene import Scene
 from agent.signal import Signals
@@ -61,6 +63,8 @@ _RULES: Mapping[ViolationKind, _Entry] = {
     ViolationKind.WRONG_WAY: _Entry(NoTerms, lambda law, _calendar: WrongWay(law)),
     ViolationKind.RED_LIGHT: _Entry(RedLightTerms, lambda law, _calendar: RedLight(law)),
     ViolationKind.STOP_LINE: _Entry(NoTerms, lambda law, _calendar: StopLine(law)),
+    ViolationKind.BUS_LANE: _Entry(NoTerms, BusLane),
+    ViolationKind.STOPPING: _Entry(NoTerms, Stopping),
 }
 
 
