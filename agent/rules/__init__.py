@@ -28,6 +28,7 @@ from agent.rules.calendar import Calendar, load_calendar
 from agent.rules.law import Law, LawPart, NoTerms, RuleLaw
 from agent.rules.odd_even import OddEven, OddEvenTerms
 from agent.rules.red_light import RedLight, RedLightTerms
+from agent.rules.speed import Speed, SpeedTerms
 from agent.rules.stop_line import StopLine
 from agent.rules.stopping import Stopping
 from agent.rules.wrong_way import WrongWay
@@ -64,6 +65,7 @@ _RULES: Mapping[ViolationKind, _Entry] = {
     ViolationKind.RED_LIGHT: _Entry(RedLightTerms, lambda law, _calendar: RedLight(law)),
     ViolationKind.STOP_LINE: _Entry(NoTerms, lambda law, _calendar: StopLine(law)),
     ViolationKind.BUS_LANE: _Entry(NoTerms, BusLane),
+    ViolationKind.SPEED: _Entry(SpeedTerms, lambda law, _calendar: Speed(law)),
     ViolationKind.STOPPING: _Entry(NoTerms, Stopping),
 }
 
