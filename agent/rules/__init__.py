@@ -25,6 +25,7 @@ from agent.errors import ConfigError
 from agent.rules import law as law_files
 from agent.rules.bus_lane import BusLane
 from agent.rules.calendar import Calendar, load_calendar
+from agent.rules.expiry import Expiry, ExpiryTerms
 from agent.rules.law import Law, LawPart, NoTerms, RuleLaw
 from agent.rules.odd_even import OddEven, OddEvenTerms
 from agent.rules.red_light import RedLight, RedLightTerms
@@ -67,6 +68,7 @@ _RULES: Mapping[ViolationKind, _Entry] = {
     ViolationKind.BUS_LANE: _Entry(NoTerms, BusLane),
     ViolationKind.SPEED: _Entry(SpeedTerms, lambda law, _calendar: Speed(law)),
     ViolationKind.STOPPING: _Entry(NoTerms, Stopping),
+    ViolationKind.EXPIRY: _Entry(ExpiryTerms, lambda law, _calendar: Expiry(law)),
 }
 
 
