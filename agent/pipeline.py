@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from agent.cuts import CutDetector
 from agent.errors import CaptureError, ConfigError
 from agent.plate import fuse
 from agent.rules import Rule
@@ -83,7 +84,8 @@ class Pipeline:
         self._thresholds = thresholds
         self._clock_synchronised = clock_synchronised
         self._lights = lights
-        self._signals: Signals = {signal.id: LightHistory(signal.fresh_s) for signal in scene.signals}
+        self._signals = _unseen(scene)
+        self._cuts = CutDetector(scene.ignored)
         self._recent = Recent(thresholds.duplicate_window_s)
         self._keyframes: dict[int, _Keyframes] = {}
         self.counters: Counter[str] = Counter()
@@ -97,9 +99,14 @@ class Pipeline:
             each for each in self._detector.detect(frame.image) if not self._scene.ignored(each.box.centre)
         )
         self.counters.update(frames=1, plates=len(detections))
-        tracks = self._tracker.update(frame.index, frame.at, frame.mono_ns, detections)
+        cut = self._cuts.is_cut(frame.image)
+        tracks = self._tracker.update(frame.index, frame.at, frame.mono_ns, detections, cut=cut)
         self._read(frame, [track for track in tracks if not track.closed])
-        return tuple(self._judge(track) for track in tracks if track.closed)
+        followed = tuple(self._judge(track) for track in tracks if track.closed)
+        if cut:
+            self.counters["cuts"] += 1
+            self._signals = _unseen(self._scene)
+        return followed
 
     def finish(self) -> tuple[Followed, ...]:
         """The footage has ended: judge the vehicles that are still in the picture."""
@@ -153,6 +160,11 @@ class Pipeline:
         self.counters[f"outcome.{decision.outcome}"] += 1
         self.counters.update(f"reason.{reason}" for reason in decision.reasons)
         return decision
+
+
+def _unseen(scene: Scene) -> Signals:
+    """The lights of a site before anything was seen of them."""
+    return {signal.id: LightHistory(signal.fresh_s) for signal in scene.signals}
 
 
 class _Keyframes:
