@@ -29,6 +29,7 @@ from agent.report import Reporter
 from agent.retention import Limits, disk_share, sweep
 from agent.rules import build_rules, load_calendar, load_law
 from agent.scene import Scene
+from agent.settings import load_yaml
 from agent.tflite import Network
 from agent.track import Tracker
 from agent.types import Frame
@@ -45,6 +46,7 @@ SWEEP_EVERY_S = 600.0
 GRAMMARS: dict[str, Grammar] = {"id": INDONESIAN, "none": ANY_LATIN}
 LAW = HOME / "config" / "law"
 CALENDARS = HOME / "config" / "calendars"
+VALIDATION = HOME / "config" / "validation.yaml"
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +87,7 @@ class ReplaySettings:
     models: ModelSettings
     law: Path
     calendars: Path
+    validation: Path
 
     def source(self) -> FrameSource:
         start = self.start
@@ -99,7 +102,7 @@ def _pipeline(
     networks: Networks,
     law: Path,
     calendars: Path,
-    thresholds: Thresholds,
+    validation: Path,
     lights_broker: LightsBroker | None = None,
 ) -> Pipeline:
     return Pipeline(
@@ -108,7 +111,7 @@ def _pipeline(
         Tracker(),
         scene,
         build_rules(scene, load_law(law), load_calendar(calendars)),
-        thresholds,
+        load_yaml(validation, Thresholds),
         open_lights(scene.signals, lights_broker),
         # Recorded footage brings its own clock; whoever gave its start vouches for it.
         clock_synchronised=True,
@@ -124,7 +127,7 @@ def replay(settings: ReplaySettings, *, json_lines: bool) -> None:
     frames = settings.source().frames()
     scene = Scene.load(settings.site)
     networks = load_networks(settings.models)
-    pipeline = _pipeline(scene, networks, settings.law, settings.calendars, Thresholds())
+    pipeline = _pipeline(scene, networks, settings.law, settings.calendars, settings.validation)
     started = time.perf_counter()
     with ExitStack() as stack:
         folder = stack.enter_context(_replay_folder(settings.out, scene, networks)) if settings.out else None
@@ -145,7 +148,7 @@ def bench(settings: ReplaySettings) -> benchmark.Figures:
     """Measure this machine on one core."""
     benchmark.on_one_core()
     pipeline = _pipeline(
-        Scene.load(settings.site), load_networks(settings.models), settings.law, settings.calendars, Thresholds()
+        Scene.load(settings.site), load_networks(settings.models), settings.law, settings.calendars, settings.validation
     )
     return benchmark.measure(settings.video, settings.source().frames(), pipeline)
 
@@ -156,7 +159,7 @@ def run_agent(config: UnitConfig, stop: threading.Event) -> None:
     key = load_key(config.key)
     scene = Scene.load(config.site)
     networks = load_networks(config.models)
-    pipeline = _pipeline(scene, networks, config.law, config.calendars, config.thresholds, config.lights)
+    pipeline = _pipeline(scene, networks, config.law, config.calendars, config.validation, config.lights)
     reporter = Reporter(config.unit_id, scene, _provenance(networks, config.digest), _evidence(config))
     frames = _until(stop, source.frames())
     started = time.perf_counter()
@@ -234,6 +237,8 @@ def check(config: UnitConfig) -> Iterator[str]:
     yield f"site      {scene.id}: {len(scene.lanes)} lanes, rules {', '.join(scene.rules)}"
     build_rules(scene, load_law(config.law), load_calendar(config.calendars))
     yield f"law       {config.law}"
+    load_yaml(config.validation, Thresholds)
+    yield f"limits    {config.validation}"
     for name, digest in load_networks(config.models).digests.items():
         yield f"model     {name} {digest[:12]}"
     yield f"broker    {config.mqtt.host}:{config.mqtt.port}"

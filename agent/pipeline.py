@@ -86,7 +86,7 @@ class Pipeline:
         self._lights = lights
         self._signals = _unseen(scene)
         self._cuts = CutDetector(scene.ignored)
-        self._recent = Recent(thresholds.duplicate_window_s)
+        self._recent = Recent(thresholds)
         self._keyframes: dict[int, _Keyframes] = {}
         self.counters: Counter[str] = Counter()
         """Frames, plates, reads and vehicles seen; candidates by outcome and by reason."""
@@ -156,7 +156,7 @@ class Pipeline:
         return Followed(track, vote, tuple(findings))
 
     def _validate(self, violation: Violation, track: Track) -> Decision:
-        decision = validate(violation, track, self._thresholds, self._clock_synchronised, self._recent)
+        decision = validate(violation, track, self._scene, self._thresholds, self._clock_synchronised, self._recent)
         self.counters[f"outcome.{decision.outcome}"] += 1
         self.counters.update(f"reason.{reason}" for reason in decision.reasons)
         return decision

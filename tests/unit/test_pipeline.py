@@ -32,7 +32,6 @@ SCENE = Scene.model_validate(
         "rules": ["odd_even", "wrong_way"],
         "lanes": [{"id": "L1", "polygon": LANE, "direction": [[200, 0], [200, 400]]}],
         "ignore": [{"id": "caption", "polygon": [[0, 0], [90, 0], [90, 90], [0, 90]]}],
-        "calibration": {"marks": [{"picture": p, "road_m": [p[0] / 10, p[1] / 10]} for p in LANE]},
     }
 )
 
