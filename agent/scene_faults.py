@@ -140,6 +140,7 @@ def _zoned(*kinds: ZoneKind) -> Callable[[Scene, ViolationKind], Iterator[str]]:
         if not scene.zones_of(*kinds):
             named = " or ".join(kinds)
             yield f"zones: there is no {named} and {kind} is on; draw one, or take {kind} out"
+        yield from _calibrated(scene, kind)
 
     return missing
 

@@ -41,7 +41,7 @@ SITE = scene(
         {"id": "BOX", "kind": "box_junction", "polygon": [[100, 350], [200, 350], [200, 500], [100, 500]]},
     ],
     stopping={"max_rest_box_s": 1.0},
-    bus_lane={"min_path_widths": 3},
+    bus_lane={"min_path_m": 1},
     speed={"min_path_m": 1},
     wrong_way={"min_distance_m": 1},
     # a hundred pixels to the metre: plates of 40 pixels are plates
