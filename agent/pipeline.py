@@ -14,6 +14,7 @@ from agent.cuts import CutDetector
 from agent.errors import CaptureError, ConfigError
 from agent.plate import fuse
 from agent.rules import Rule
+from agent.rules.path import crosses_line
 from agent.scene import Scene
 from agent.signal import LightHistory, Signals, with_samples
 from agent.track import Tracker, worth_reading
@@ -89,7 +90,7 @@ class Pipeline:
         self._recent = Recent(thresholds)
         self._keyframes: dict[int, _Keyframes] = {}
         self.counters: Counter[str] = Counter()
-        """Frames, plates, reads and vehicles seen; candidates by outcome and by reason."""
+        """Frames, plates, reads and vehicles seen; vehicles by lines crossed; candidates by outcome and by reason."""
 
     def step(self, frame: Frame) -> tuple[Followed, ...]:
         """Take the next frame; returns the vehicles whose plates have left the picture by it."""
@@ -146,6 +147,8 @@ class Pipeline:
         keyframes = self._keyframes.pop(track.track_id)
         vote = fuse([point.read for point in track.points if point.read is not None])
         self.counters["vehicles"] += 1
+        lines = (line.id for line in self._scene.lines if crosses_line(track.points, line.points))
+        self.counters.update(f"crossed.{line}" for line in lines)
         findings = []
         for rule in self._rules:
             violation = rule.evaluate(track, vote, self._scene, self._signals)

@@ -13,6 +13,8 @@ from agent.types import Point, Track, TrackPoint, ViolationKind
 NS = 1_000_000_000
 _STRIDE_NS = 200_000_000
 """Path length is taken over strides of 0.2 s: over single frames, corner jitter would add up to a detour."""
+_BESIDE_WIDTHS = 0.25
+"""Hysteresis of a line in the picture, in widths of the plate."""
 _STILL_M = 0.8
 """A plate that stays within so much of the road, metres, is at rest: a pixel is 0.15 m at 40 m under a camera 4.5 m up,
 and a detector's jitter over half a minute is four of them."""
@@ -88,6 +90,19 @@ def crossed(past: Sequence[float], hysteresis: float) -> tuple[int, int] | None:
             after = next(i for i in range(last_before + 1, index + 1) if past[i] >= 0)
             found = after - 1, after
     return found
+
+
+def crosses_line(points: Sequence[TrackPoint], line: tuple[Point, Point]) -> bool:
+    """Whether the plate crossed a line in the picture, either way, between its ends."""
+    (ax, ay), (bx, by) = line
+    length = hypot(bx - ax, by - ay)
+    along, beside = [], []
+    for point in points:
+        x, y = point.detection.box.centre
+        along.append(((x - ax) * (bx - ax) + (y - ay) * (by - ay)) / length**2)
+        beside.append(((x - ax) * (by - ay) - (y - ay) * (bx - ax)) / length / max(point.detection.box.width, 1.0))
+    found = crossed(beside, _BESIDE_WIDTHS) or crossed([-each for each in beside], _BESIDE_WIDTHS)
+    return found is not None and all(0 <= along[index] <= 1 for index in found)
 
 
 def road_places(points: Sequence[TrackPoint], calibration: Calibration) -> list[Point]:
