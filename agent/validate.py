@@ -126,13 +126,14 @@ def validate(
     violation: Violation, track: Track, scene: Scene, thresholds: Thresholds, clock_synchronised: bool, recent: Recent
 ) -> Decision:
     """The decision on one candidate, with all reasons against it; `recent` learns of what was not rejected."""
-    reasons = (
+    found = (
         *_about_track(violation, track, thresholds, recent),
         *_about_reading(violation.vote, track, thresholds),
         *_about_plate(violation.vote),
         *_about_vehicle(violation, track, scene),
         *_about_rule(violation, thresholds, clock_synchronised),
     )
+    reasons = tuple(dict.fromkeys(found))
     if _REJECTING.intersection(reasons):
         return Decision(Outcome.REJECTED, reasons)
     recent.add(violation.kind, violation.vote.text, violation.at)

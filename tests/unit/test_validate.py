@@ -110,6 +110,10 @@ def test_a_class_that_is_not_seen_in_its_lane() -> None:
     """A car's number in a lane for motorcycles is a misread, or news: a person looks."""
     decision = validate(*candidate(*[read()] * 4), CLASSES_SCENE, THRESHOLDS, True, Recent(THRESHOLDS))
     assert (decision.outcome, decision.reasons) == (Outcome.REVIEW, (Reason.CLASS_MISMATCH,))
+    cars = scene(calibration=None, lanes=[scene().lanes[0].model_dump() | {"vehicle_classes": ["passenger"]}])
+    yellow = candidate(*[read("B3456XYZ", colour=PlateColour.YELLOW)] * 4, size=(90, 36))
+    twice = validate(*yellow, cars, THRESHOLDS, True, Recent(THRESHOLDS))
+    assert twice.reasons == (Reason.CLASS_MISMATCH,)
 
 
 def test_a_rule_may_have_its_own_margin_and_window() -> None:
