@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from agent.calibration import Calibration
-from agent.markings import Lane, Line, Signal
+from agent.markings import Lane, Line, SignalHead
 from agent.rules.path import crossed, on_road, past_line_m
 from agent.scene import Scene
 from agent.types import Track, TrackPoint, ViolationKind
@@ -16,7 +16,7 @@ class Crossing:
     """A vehicle that crossed its stop line, from a lane that the light governs."""
 
     lane: Lane
-    signal: Signal
+    signal: SignalHead
     points: tuple[TrackPoint, ...]
     past_m: tuple[float, ...]
     """How far each point is past the line, metres; negative: before it."""
@@ -42,7 +42,7 @@ def find_crossing(track: Track, scene: Scene, kind: ViolationKind) -> Crossing |
 
 
 def _crossing(
-    track: Track, lane: Lane, signal: Signal, line: Line, scene: Scene, calibration: Calibration
+    track: Track, lane: Lane, signal: SignalHead, line: Line, scene: Scene, calibration: Calibration
 ) -> Crossing | None:
     points = on_road(track, calibration)
     past_m = past_line_m(points, line.points, lane, calibration)

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from agent.calibration import Calibration
-from agent.markings import GpioLamps, Lamps, Lane, Signal, SitePart, Zone
+from agent.markings import GpioLamps, Lamps, Lane, SignalHead, SitePart, Zone
 from agent.scene import Scene
 from agent.types import ViolationKind
 from agent.validate import Reason
@@ -33,7 +33,7 @@ def test_the_workflow_in_the_docs_is_the_table() -> None:
     [
         ("rules.md", ViolationKind),
         ("validation.md", Reason),
-        ("site.md", (*Scene.model_fields, *Lane.model_fields, *Zone.model_fields, *Signal.model_fields)),
+        ("site.md", (*Scene.model_fields, *Lane.model_fields, *Zone.model_fields, *SignalHead.model_fields)),
         ("site.md", (*Calibration.model_fields, *Lamps.model_fields, *GpioLamps.model_fields)),
         ("site.md", [name for part in SETTINGS for name in part.model_fields]),
     ],
