@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from itertools import combinations
 from math import hypot
 
 from agent.motion import NS, misfit, predict
@@ -201,15 +202,22 @@ def _has_rival(pair: Pair, fits: Mapping[Pair, float], margin: float) -> bool:
 
 
 def plate_changed(reads: Sequence[PlateRead]) -> bool:
-    """Whether the latest two confident reads agree on a plate that an earlier confident read contradicts.
+    """Whether the latest two confident reads agree on a plate that two earlier ones, which agree as well, contradict.
 
-    One contradicting read is a misread, which fusion outvotes; two that agree are another vehicle. Texts one edit
-    apart are one plate.
+    One contradicting read is a misread, which fusion outvotes and validation doubts; two that agree are another
+    vehicle.
     """
     texts = [read.text for read in reads if is_confident(read)]
-    if len(texts) < 3 or edit_distance(texts[-1], texts[-2]) > 1:
+    latest, earlier = texts[-2:], texts[:-2]
+    if len(earlier) < 2 or not _is_one_plate(*latest):
         return False
-    return any(min(edit_distance(text, texts[-1]), edit_distance(text, texts[-2])) > 1 for text in texts[:-2])
+    others = [text for text in earlier if not any(_is_one_plate(text, each) for each in latest)]
+    return any(_is_one_plate(one, other) for one, other in combinations(others, 2))
+
+
+def _is_one_plate(one: str, other: str) -> bool:
+    """Whether two texts may be one plate misread: by up to two characters from afar. Neighbours' differ in six."""
+    return edit_distance(one, other) <= 2
 
 
 def is_confident(read: PlateRead) -> bool:

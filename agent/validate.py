@@ -62,6 +62,10 @@ _TIME_BOUND = frozenset({ViolationKind.ODD_EVEN, ViolationKind.BUS_LANE, Violati
 """Rules that go by the hour or the day; the others measure durations, for which the clock need not be right."""
 
 
+_READABLE = 0.5
+"""Readability from which a read's confidence is worth something."""
+
+
 class Thresholds(BaseModel):
     """From where on the machine decides by itself: `config/validation.yaml`, where each is explained."""
 
@@ -165,7 +169,7 @@ def _about_reading(vote: PlateVote, track: Track, thresholds: Thresholds) -> Ite
 
 
 def _contradicts(read: PlateRead, vote: PlateVote, thresholds: Thresholds) -> bool:
-    sure = read.confidence * read.readability >= thresholds.disagreeing_confidence
+    sure = read.confidence >= thresholds.disagreeing_confidence and read.readability >= _READABLE
     return sure and edit_distance(read.text, vote.text) > 1
 
 

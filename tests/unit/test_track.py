@@ -201,6 +201,8 @@ def test_a_changed_plate_breaks_the_track() -> None:
 def test_a_single_misread_does_not_break_a_track() -> None:
     """One frame with a glare does not let an offender go."""
     assert not _with_reads("B1234XYZ", "D5678AB", "B1234XYZ").broken
+    assert not _with_reads("D5678AB", "B1234XYZ", "B1234XYZ", "B1234XYZ").broken
+    assert not _with_reads("B1284XYV", "B1284XYV", "B1234XYZ", "B1234XYZ").broken  # from afar, then from near
     assert not _with_reads("B1234XYZ", "B1234XYZ", "B1284XYZ", "B1284XYZ").broken
     assert not plate_changed([read("B1234XYZ"), read("D5678AB", 0.5), read("D5678AB", 0.5)])
 

@@ -160,6 +160,12 @@ def test_trial_plates_go_to_a_person() -> None:
     assert decide(candidate(*[read(colour=PlateColour.DEALER)] * 4))[1] == {Reason.SPECIAL_PLATE}
 
 
+def test_one_sure_read_of_another_plate_is_never_outvoted_in_silence() -> None:
+    """A track that may have begun on another vehicle goes to a person, also when that view was half hidden."""
+    other = replace(read("D5678AB", 0.95), readability=0.6)
+    assert decide(candidate(other, *[read()] * 8)) == (Outcome.REVIEW, {Reason.READS_DISAGREE})
+
+
 def test_what_nobody_can_settle_is_rejected() -> None:
     """A person's time is not spent on an unreadable plate or on two vehicles in one track."""
     assert decide(candidate(*[read(confidence=0.1)] * 4))[0] is Outcome.REJECTED
