@@ -20,6 +20,7 @@ from agent.capture import FrameSource, open_source
 from agent.config import HOME, ModelSettings, UnitConfig, load_key
 from agent.detect import PlateDetector
 from agent.evidence import EvidenceStore
+from agent.lights import LightsBroker, open_lights
 from agent.ocr import PlateReader
 from agent.outbox import Outbox
 from agent.pipeline import Finding, Pipeline, is_reported
@@ -31,6 +32,7 @@ from agent.report import Reporter
 from agent.retention import Limits, disk_share, sweep
 from agent.rules import build_rules, load_calendar, load_law
 from agent.scene import Scene
+from agent.settings import load_yaml
 from agent.tflite import Network
 from agent.track import Tracker
 from agent.types import Frame
@@ -46,6 +48,7 @@ SWEEP_EVERY_S = 600.0
 GRAMMARS: dict[str, Grammar] = {"id": INDONESIAN, "none": ANY_LATIN}
 LAW = HOME / "config" / "law"
 CALENDARS = HOME / "config" / "calendars"
+VALIDATION = HOME / "config" / "validation.yaml"
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +85,7 @@ class ReplaySettings:
     models: ModelSettings
     law: Path
     calendars: Path
+    validation: Path
 
     def source(self) -> FrameSource:
         start = self.start
@@ -91,14 +95,22 @@ class ReplaySettings:
         return open_source(self.video, start)
 
 
-def _pipeline(scene: Scene, networks: Networks, law: Path, calendars: Path, thresholds: Thresholds) -> Pipeline:
+def _pipeline(
+    scene: Scene,
+    networks: Networks,
+    law: Path,
+    calendars: Path,
+    validation: Path,
+    lights_broker: LightsBroker | None = None,
+) -> Pipeline:
     return Pipeline(
         networks.detector,
         networks.reader,
         Tracker(),
         scene,
         build_rules(scene, load_law(law), load_calendar(calendars)),
-        thresholds,
+        load_yaml(validation, Thresholds),
+        open_lights(scene.signals, lights_broker),
         # Recorded footage brings its own clock; whoever gave its start vouches for it.
         clock_synchronised=True,
     )
@@ -113,7 +125,7 @@ def replay(settings: ReplaySettings, *, json_lines: bool) -> None:
     frames = settings.source().frames()
     scene = Scene.load(settings.site)
     networks = load_networks(settings.models)
-    pipeline = _pipeline(scene, networks, settings.law, settings.calendars, Thresholds())
+    pipeline = _pipeline(scene, networks, settings.law, settings.calendars, settings.validation)
     started = time.perf_counter()
     with ExitStack() as stack:
         folder = stack.enter_context(_replay_folder(settings.out, scene, networks)) if settings.out else None
@@ -135,7 +147,7 @@ def bench(settings: ReplaySettings) -> benchmark.Figures:
     """Measure this machine on one core."""
     benchmark.on_one_core()
     pipeline = _pipeline(
-        Scene.load(settings.site), load_networks(settings.models), settings.law, settings.calendars, Thresholds()
+        Scene.load(settings.site), load_networks(settings.models), settings.law, settings.calendars, settings.validation
     )
     return benchmark.measure(settings.video, settings.source().frames(), pipeline)
 
@@ -146,7 +158,7 @@ def run_agent(config: UnitConfig, stop: threading.Event) -> None:
     key = load_key(config.key)
     scene = Scene.load(config.site)
     networks = load_networks(config.models)
-    pipeline = _pipeline(scene, networks, config.law, config.calendars, config.thresholds)
+    pipeline = _pipeline(scene, networks, config.law, config.calendars, config.validation, config.lights)
     reporter = Reporter(Bundler(config.unit_id, scene, _provenance(networks, config.digest), key, _evidence(config)))
     frames = _until(stop, source.frames())
     started = time.perf_counter()
@@ -226,6 +238,8 @@ def check(config: UnitConfig) -> Iterator[str]:
     yield f"site      {scene.id}: {len(scene.lanes)} lanes, rules {', '.join(scene.rules)}"
     build_rules(scene, load_law(config.law), load_calendar(config.calendars))
     yield f"law       {config.law}"
+    load_yaml(config.validation, Thresholds)
+    yield f"limits    {config.validation}"
     for name, digest in load_networks(config.models).digests.items():
         yield f"model     {name} {digest[:12]}"
     yield f"broker    {config.mqtt.host}:{config.mqtt.port}"

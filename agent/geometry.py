@@ -41,6 +41,11 @@ def crosses_itself(polygon: Sequence[Point]) -> bool:
     return len(set(polygon)) < len(polygon) or any(_meet(*one, *other) for one, other in apart)
 
 
+def crosses(segment: tuple[Point, Point], polygon: Sequence[Point]) -> bool:
+    """Whether a segment meets a side of the polygon."""
+    return any(_meet(*segment, *side) for side in _sides(polygon))
+
+
 def extent_along(polygon: Sequence[Point], origin: Point, unit: Point) -> float:
     """The polygon's length in pixels along a unit vector."""
     along = [(p.x - origin.x) * unit.x + (p.y - origin.y) * unit.y for p in polygon]

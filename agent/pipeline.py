@@ -10,13 +10,28 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from agent.cuts import CutDetector
 from agent.errors import CaptureError, ConfigError
 from agent.plate import fuse
 from agent.ring import Ring, Still
 from agent.rules import Rule
+from agent.rules.path import crosses_line
 from agent.scene import Scene
+from agent.signal import LightHistory, Signals, with_samples
 from agent.track import Tracker, worth_reading
-from agent.types import Decision, Detector, Frame, Image, Outcome, PlateVote, Reader, Track, TrackPoint, Violation
+from agent.types import (
+    Decision,
+    Detector,
+    Frame,
+    Image,
+    Lights,
+    Outcome,
+    PlateVote,
+    Reader,
+    Track,
+    TrackPoint,
+    Violation,
+)
 from agent.validate import Recent, Thresholds, validate
 
 MAX_READS_PER_FRAME = 4
@@ -69,6 +84,7 @@ class Pipeline:
         scene: Scene,
         rules: Sequence[Rule],
         thresholds: Thresholds,
+        lights: Lights,
         *,
         clock_synchronised: bool,
     ) -> None:
@@ -79,23 +95,32 @@ class Pipeline:
         self._rules = rules
         self._thresholds = thresholds
         self._clock_synchronised = clock_synchronised
-        self._recent = Recent(thresholds.duplicate_window_s)
+        self._lights = lights
+        self._signals = _unseen(scene)
+        self._cuts = CutDetector(scene.ignored)
+        self._recent = Recent(thresholds)
         self._keyframes: dict[int, _Keyframes] = {}
         self._ring = Ring()
         self.counters: Counter[str] = Counter()
-        """Frames, plates, reads and vehicles seen; candidates by outcome and by reason."""
+        """Frames, plates, reads and vehicles seen; vehicles by lines crossed; candidates by outcome and by reason."""
 
     def step(self, frame: Frame) -> tuple[Followed, ...]:
         """Take the next frame; returns the vehicles whose plates have left the picture by it."""
         self._check_size(frame)
         self._ring.offer(frame)
+        self._signals = with_samples(self._signals, self._lights.look(frame))
         detections = tuple(
             each for each in self._detector.detect(frame.image) if not self._scene.ignored(each.box.centre)
         )
         self.counters.update(frames=1, plates=len(detections))
-        tracks = self._tracker.update(frame.index, frame.at, frame.mono_ns, detections)
+        cut = self._cuts.is_cut(frame.image)
+        tracks = self._tracker.update(frame.index, frame.at, frame.mono_ns, detections, cut=cut)
         self._read(frame, [track for track in tracks if not track.closed])
-        return tuple(self._judge(track) for track in tracks if track.closed)
+        followed = tuple(self._judge(track) for track in tracks if track.closed)
+        if cut:
+            self.counters["cuts"] += 1
+            self._signals = _unseen(self._scene)
+        return followed
 
     def finish(self) -> tuple[Followed, ...]:
         """The footage has ended: judge the vehicles that are still in the picture."""
@@ -135,9 +160,11 @@ class Pipeline:
         keyframes = self._keyframes.pop(track.track_id)
         vote = fuse([point.read for point in track.points if point.read is not None])
         self.counters["vehicles"] += 1
+        lines = (line.id for line in self._scene.lines if crosses_line(track.points, line.points))
+        self.counters.update(f"crossed.{line}" for line in lines)
         findings = []
         for rule in self._rules:
-            violation = rule.evaluate(track, vote, self._scene, track.points[-1].at)
+            violation = rule.evaluate(track, vote, self._scene, self._signals)
             if violation is None:
                 continue
             decision = self._validate(violation, track)
@@ -153,10 +180,15 @@ class Pipeline:
         return Finding(violation, decision, track, context, keyframes.largest, around)
 
     def _validate(self, violation: Violation, track: Track) -> Decision:
-        decision = validate(violation, track, self._thresholds, self._clock_synchronised, self._recent)
+        decision = validate(violation, track, self._scene, self._thresholds, self._clock_synchronised, self._recent)
         self.counters[f"outcome.{decision.outcome}"] += 1
         self.counters.update(f"reason.{reason}" for reason in decision.reasons)
         return decision
+
+
+def _unseen(scene: Scene) -> Signals:
+    """The lights of a site before anything was seen of them."""
+    return {signal.id: LightHistory(signal.fresh_s) for signal in scene.signals}
 
 
 class _Keyframes:

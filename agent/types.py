@@ -184,6 +184,25 @@ class Track:
     """The plate's text changed inside the track: it can never accuse."""
 
 
+class LightState(StrEnum):
+    """What a traffic light shows."""
+
+    RED = "red"
+    YELLOW = "yellow"
+    GREEN = "green"
+    UNKNOWN = "unknown"
+    """No lamp lit, several, or nothing heard: it accuses nobody."""
+
+
+@dataclass(frozen=True, slots=True)
+class LightSample:
+    """What one light was seen to show at a moment."""
+
+    signal_id: str
+    state: LightState
+    mono_ns: int
+
+
 class ViolationKind(StrEnum):
     """The rules cakra knows; the values go over the wire."""
 
@@ -215,6 +234,8 @@ class Violation:
     """How far the measured quantity is past the rule's threshold, as a share of the threshold; >= 0."""
     facts: tuple[tuple[str, str], ...]
     """What was measured and the rule's inputs, name and printed value with unit, in a fixed order."""
+    frames: tuple[tuple[str, int], ...] = ()
+    """The frames that show it, in time order: `before`, `at`, `after`, and their numbers."""
 
 
 class Outcome(StrEnum):
@@ -249,4 +270,12 @@ class Reader(Protocol):
 
     def read_crop(self, crop: Image) -> PlateRead:
         """The plate that fills this picture."""
+        ...
+
+
+class Lights(Protocol):
+    """Tells the state of traffic lights."""
+
+    def look(self, frame: Frame) -> tuple[LightSample, ...]:
+        """What lights were seen to show since the last frame."""
         ...

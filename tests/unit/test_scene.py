@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import pytest
 import yaml
 
+from agent.calibration import Calibration
 from agent.errors import ConfigError
 from agent.geometry import contains, crosses_itself, fit_homography, project
+from agent.markings import ZoneKind
 from agent.scene import Scene
 from agent.types import Point, ViolationKind
 
@@ -72,11 +75,23 @@ def _marks(*road_m: list[float]) -> dict[str, Any]:
     return {"marks": [{"picture": p, "road_m": r} for p, r in zip(picture, road_m, strict=False)]}
 
 
+def _zone(**changes: Any) -> dict[str, Any]:
+    return {"id": "Z", "kind": "bus_lane", "polygon": square(100, 100, 100)} | changes
+
+
+def _signal(**changes: Any) -> dict[str, Any]:
+    lamps = {"red": square(600, 10, 10), "green": square(600, 30, 10)}
+    return {"id": "S1", "stop_line": "stop", "lanes": ["L1"], "lamps": lamps} | changes
+
+
+STOP = [{"id": "stop", "points": [[90, 400], [510, 400]]}]
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
         ({"lane": []}, "lane: unknown key; did you mean `lanes`?"),
-        ({"lanes": _lane(width=3)}, "lanes[0].width: unknown key; known are direction, id, polygon, rules"),
+        ({"lanes": _lane(width=3)}, "lanes[0].width: unknown key; known are direction, id, polygon, rules, "),
         ({"rules": ["parking"]}, "rules[0]: should be "),
         ({"rules": ["odd_even", "odd_even"]}, "rules: a rule is named twice; name each once"),
         ({"timezone": "Asia/Batavia"}, "timezone: no time zone `Asia/Batavia`; give an IANA name"),
@@ -105,6 +120,47 @@ def _marks(*road_m: list[float]) -> dict[str, Any]:
         ({"rules": ["odd_even"], "lanes": _lane(rules=["wrong_way"])}, "lanes[0].rules: `wrong_way` is not on"),
         ({"lanes": _lane() * 2}, "lanes[1].id: `L1` is taken already; give each its own id"),
         ({"lines": [{"id": "stop", "points": [[0, 0], [9, 900]]}]}, "lines[0].points[1]: (9, 900) is outside"),
+        ({"lines": [{"id": "stop", "points": [[9, 9], [9, 9]]}]}, "lines[0].points: both ends are the same"),
+        (
+            {"zones": [_zone(polygon=[[100, 100], [500, 500], [500, 100], [100, 500]])]},
+            "zones[0].polygon: the polygon crosses or touches itself",
+        ),
+        (
+            {"zones": [_zone(hours=[{"days": ["mon"], "begin": "16:00", "end": "06:00"}])]},
+            "zones[0].hours[0]: begin is not before end; split a span that passes midnight in two",
+        ),
+        ({"zones": [_zone(polygon=square(600, 600, 100))]}, "zones[0].polygon[1]: (700, 600) is outside"),
+        ({"zones": [_zone(), _zone()]}, "zones[1].id: `Z` is taken already"),
+        ({"signals": [_signal(lamps=None)]}, "signals[0]: has 0 sources; give one of `lamps`, `gpio` and `mqtt_topic`"),
+        ({"signals": [_signal(mqtt_topic="a/b")]}, "signals[0]: has 2 sources"),
+        ({"signals": [_signal(lamps=None, mqtt_topic="a/#")]}, "signals[0].mqtt_topic: String should match"),
+        (
+            {"signals": [_signal(lamps={"red": square(600, 10, 50), "green": square(600, 80, 9)})]},
+            "signals[0].lamps.red[1]: (650, 10) is outside the picture",
+        ),
+        ({"signals": [_signal()]}, "signals[0].stop_line: no line `stop`; add it to `lines` or correct the name"),
+        ({"signals": [_signal(lanes=["L9"])], "lines": STOP}, "signals[0].lanes: no lane `L9`; correct the name"),
+        (
+            {"signals": [_signal(), _signal(id="S2")], "lines": STOP},
+            "signals[1].lanes: `L1` is governed by another signal already; name it in one",
+        ),
+        (
+            {"signals": [_signal()], "lines": [{"id": "stop", "points": [[10, 10], [90, 10]]}]},
+            "signals[0].stop_line: `stop` does not cross lane `L1`; draw it from one side",
+        ),
+        ({"rules": ["red_light"]}, "signals: none governs a lane and red_light is on; add one"),
+        (
+            {"rules": ["stop_line"], "signals": [_signal()], "lines": STOP, "calibration": None},
+            "calibration: is missing and stop_line is on; mark four or more points",
+        ),
+        (
+            {"rules": ["red_light"], "signals": [_signal()], "lines": STOP, "lanes": _lane(direction=None)},
+            "lanes[0].direction: is missing and red_light is on; give two points",
+        ),
+        ({"rules": ["speed"]}, "lanes[0].speed_limit_kmh: is missing and speed is on; give what the sign says"),
+        ({"rules": ["speed"], "lanes": _lane(speed_limit_kmh=50), "calibration": None}, "calibration: is missing"),
+        ({"rules": ["bus_lane"]}, "zones: there is no bus_lane and bus_lane is on; draw one, or take bus_lane out"),
+        ({"rules": ["stopping"], "zones": [_zone()]}, "zones: there is no box_junction or no_stopping and stopping"),
         ({"calibration": {"marks": []}}, "calibration.marks: Tuple should have at least 4 items"),
         (
             {"calibration": _marks([0, 0], [1, 0], [2, 0], [3, 0])},
@@ -122,6 +178,16 @@ def test_unsound_sites_are_refused(tmp_path: Path, changes: dict[str, Any], mess
         load(tmp_path, site(**changes))
     assert str(caught.value).startswith(f"{tmp_path / 'site.yaml'}: {message}")
     assert "\n" not in str(caught.value)
+
+
+def test_signals_and_zones(tmp_path: Path) -> None:
+    """A rule finds the light that governs a lane, its stop line, and the zones it is about."""
+    scene = load(tmp_path, site(lines=STOP, signals=[_signal()], zones=[_zone(), _zone(id="B", kind="box_junction")]))
+    found = scene.signal_of(scene.lanes[0])
+    assert found is not None
+    assert (found[0].id, found[1].id) == ("S1", "stop")
+    assert [zone.id for zone in scene.zones_of(ZoneKind.BOX_JUNCTION)] == ["B"]
+    assert scene.zones[0].holds(Point(150, 150))
 
 
 def test_lane_beyond_the_horizon_is_refused(tmp_path: Path) -> None:
@@ -150,6 +216,45 @@ def test_homography_is_found_again() -> None:
     again = fit_homography(points, [project(truth, p) for p in points])
     for point in (Point(640, 400), Point(450, 190)):
         assert project(again, point) == pytest.approx(project(truth, point), abs=1e-6)
+
+
+CORNERS = [Point(440, 180), Point(730, 180), Point(1150, 700), Point(60, 700), Point(400, 420), Point(880, 420)]
+TRUTH = fit_homography(CORNERS[:4], [Point(0, 40), Point(10.5, 40), Point(10.5, 0), Point(0, 0)])
+
+
+def _calibration(rng: Random, **changes: Any) -> Calibration:
+    """Marks that were found and measured with the errors the file states."""
+    marks = []
+    for picture in CORNERS:
+        road = project(TRUTH, picture)
+        found = (picture.x + rng.gauss(0, 1), picture.y + rng.gauss(0, 1))
+        marks.append({"picture": found, "road_m": (road.x + rng.gauss(0, 0.03), road.y + rng.gauss(0, 0.03))})
+    return Calibration.model_validate({"marks": marks} | changes)
+
+
+def test_a_calibration_knows_how_wrong_it_may_be() -> None:
+    """The stated error of a distance is the one that marks with their errors really lead to."""
+    rng, here, there = Random(5), Point(500, 300), Point(560, 600)
+    true = project(TRUTH, there).y - project(TRUTH, here).y
+    off, stated = [], []
+    for _ in range(300):
+        calibration = _calibration(rng)
+        measured = calibration.to_road(there).y - calibration.to_road(here).y
+        moved = [project(h, there).y - project(h, here).y for h in calibration.alternatives]
+        off.append(measured - true)
+        stated.append(sum((each - measured) ** 2 for each in moved) ** 0.5)
+    actual = (sum(each**2 for each in off) / len(off)) ** 0.5
+    assert sum(stated) / len(stated) == pytest.approx(actual, rel=0.15)
+
+
+def test_a_plate_above_the_road() -> None:
+    """A plate half a metre up under a camera 5 m up went nine tenths of the way its line of sight went."""
+    share, error = _calibration(Random(1), camera_height_m=5, camera_height_error_m=0.1).road_share(0.5, 0.1)
+    assert share == pytest.approx(0.9)
+    assert error == pytest.approx((0.02**2 + 0.002**2) ** 0.5)
+    unknown, wide = _calibration(Random(1)).road_share(0.5, 0.1)
+    assert unknown - 2.5 * wide < 0.7
+    assert unknown + 1.5 * wide > 0.97
 
 
 def test_polygons() -> None:
