@@ -3,8 +3,9 @@
 The crop is the detector's quadrilateral, grown by a margin because corners are never exact, pulled straight to the
 network's size. The network answers with a CTC lattice (40 steps of blank and 36 characters), the plate's colour, where
 the plate's corners really are, and whether this can be read at all; `agent.lattice` finds the texts. Where the corners
-are elsewhere than the crop took them to be, it is cut again and looked at a second time; the surer answer counts. A small network of its own
-reads the expiry line from the plate's lower half: on the crop of the whole plate that line is 6 pixels high.
+are elsewhere than the crop took them to be, it is cut again and looked at a second time; the surer answer counts. A
+small network of its own reads the expiry line from the plate's lower half: on the crop of the whole plate that line is
+6 pixels high.
 """
 
 from __future__ import annotations
