@@ -19,6 +19,7 @@ from agent.capture import FrameSource, open_source
 from agent.config import HOME, ModelSettings, UnitConfig, load_key
 from agent.detect import PlateDetector
 from agent.evidence import EvidenceStore
+from agent.lights import LightsBroker, open_lights
 from agent.ocr import PlateReader
 from agent.outbox import Outbox
 from agent.pipeline import Finding, Pipeline, is_reported
@@ -93,7 +94,14 @@ class ReplaySettings:
         return open_source(self.video, start)
 
 
-def _pipeline(scene: Scene, networks: Networks, law: Path, calendars: Path, thresholds: Thresholds) -> Pipeline:
+def _pipeline(
+    scene: Scene,
+    networks: Networks,
+    law: Path,
+    calendars: Path,
+    thresholds: Thresholds,
+    lights_broker: LightsBroker | None = None,
+) -> Pipeline:
     return Pipeline(
         networks.detector,
         networks.reader,
@@ -101,6 +109,7 @@ def _pipeline(scene: Scene, networks: Networks, law: Path, calendars: Path, thre
         scene,
         build_rules(scene, load_law(law), load_calendar(calendars)),
         thresholds,
+        open_lights(scene.signals, lights_broker),
         # Recorded footage brings its own clock; whoever gave its start vouches for it.
         clock_synchronised=True,
     )
@@ -147,7 +156,7 @@ def run_agent(config: UnitConfig, stop: threading.Event) -> None:
     key = load_key(config.key)
     scene = Scene.load(config.site)
     networks = load_networks(config.models)
-    pipeline = _pipeline(scene, networks, config.law, config.calendars, config.thresholds)
+    pipeline = _pipeline(scene, networks, config.law, config.calendars, config.thresholds, config.lights)
     reporter = Reporter(config.unit_id, scene, _provenance(networks, config.digest), _evidence(config))
     frames = _until(stop, source.frames())
     started = time.perf_counter()

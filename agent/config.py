@@ -11,6 +11,7 @@ from typing import Annotated
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
 
 from agent.errors import ConfigError
+from agent.lights import LightsBroker
 from agent.settings import load_yaml
 from agent.uplink import UplinkSettings
 from agent.validate import Thresholds
@@ -74,6 +75,8 @@ class UnitConfig(Section):
     thresholds: Thresholds = Thresholds()
     mqtt: UplinkSettings
     """The broker."""
+    lights: LightsBroker = LightsBroker()
+    """The broker of the junction's controller, where a signal of the site names a topic."""
 
     @property
     def digest(self) -> str:

@@ -14,8 +14,21 @@ from agent.errors import CaptureError, ConfigError
 from agent.plate import fuse
 from agent.rules import Rule
 from agent.scene import Scene
+from agent.signal import LightHistory, Signals, with_samples
 from agent.track import Tracker, worth_reading
-from agent.types import Decision, Detector, Frame, Image, Outcome, PlateVote, Reader, Track, TrackPoint, Violation
+from agent.types import (
+    Decision,
+    Detector,
+    Frame,
+    Image,
+    Lights,
+    Outcome,
+    PlateVote,
+    Reader,
+    Track,
+    TrackPoint,
+    Violation,
+)
 from agent.validate import Recent, Thresholds, validate
 
 MAX_READS_PER_FRAME = 4
@@ -58,6 +71,7 @@ class Pipeline:
         scene: Scene,
         rules: Sequence[Rule],
         thresholds: Thresholds,
+        lights: Lights,
         *,
         clock_synchronised: bool,
     ) -> None:
@@ -68,6 +82,8 @@ class Pipeline:
         self._rules = rules
         self._thresholds = thresholds
         self._clock_synchronised = clock_synchronised
+        self._lights = lights
+        self._signals: Signals = {signal.id: LightHistory(signal.fresh_s) for signal in scene.signals}
         self._recent = Recent(thresholds.duplicate_window_s)
         self._keyframes: dict[int, _Keyframes] = {}
         self.counters: Counter[str] = Counter()
@@ -76,6 +92,7 @@ class Pipeline:
     def step(self, frame: Frame) -> tuple[Followed, ...]:
         """Take the next frame; returns the vehicles whose plates have left the picture by it."""
         self._check_size(frame)
+        self._signals = with_samples(self._signals, self._lights.look(frame))
         detections = tuple(
             each for each in self._detector.detect(frame.image) if not self._scene.ignored(each.box.centre)
         )
@@ -124,7 +141,7 @@ class Pipeline:
         self.counters["vehicles"] += 1
         findings = []
         for rule in self._rules:
-            violation = rule.evaluate(track, vote, self._scene, track.points[-1].at)
+            violation = rule.evaluate(track, vote, self._scene, self._signals)
             if violation is None:
                 continue
             decision = self._validate(violation, track)

@@ -12,7 +12,7 @@ from __future__ import annotations
 import math
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from string import ascii_uppercase, digits
@@ -360,11 +360,20 @@ def _fused_expiry(reads: Sequence[PlateRead]) -> Expiry | None:
     return Expiry(month, year, sum(probabilities) / len(probabilities))
 
 
+def posterior(vote: PlateVote, holds: Callable[[str], bool]) -> float:
+    """Probability of what `holds` for the plate's text, over all texts the vote lists; unlisted ones count for neither
+    side, so this is a lower bound."""
+    return math.fsum(candidate.probability for candidate in vote.candidates if holds(candidate.text))
+
+
 def parity_posterior(vote: PlateVote, even: bool) -> float:
-    """Probability that the number's last digit is even (or odd), over all texts the vote lists; unlisted ones
-    count for neither side, so this is a lower bound."""
-    plates = ((parse(candidate.text), candidate.probability) for candidate in vote.candidates)
-    return math.fsum(probability for plate, probability in plates if plate and plate.is_even == even)
+    """Probability that the number's last digit is even (or odd)."""
+
+    def has_parity(text: str) -> bool:
+        plate = parse(text)
+        return plate is not None and plate.is_even == even
+
+    return posterior(vote, has_parity)
 
 
 def edit_distance(one: str, other: str) -> int:

@@ -67,9 +67,6 @@ class SpeedSettings(SitePart):
     """Least standard error of a plate's place in one frame, pixels. Larger ones show in the fit and are used."""
     time_error_s: float = Field(default=0.001, ge=0, le=0.1)
     """Standard error of a frame's time stamp, seconds."""
-    lag_error_s: float = Field(default=0.1, ge=0, le=1)
-    """Time over which errors of a place hang together at least, seconds: a detector that sits low does so for some
-    frames."""
 
 
 class StoppingSettings(SitePart):

@@ -271,3 +271,11 @@ class Reader(Protocol):
     def read_crop(self, crop: Image) -> PlateRead:
         """The plate that fills this picture."""
         ...
+
+
+class Lights(Protocol):
+    """Tells the state of traffic lights."""
+
+    def look(self, frame: Frame) -> tuple[LightSample, ...]:
+        """What lights were seen to show since the last frame."""
+        ...

@@ -10,15 +10,13 @@ from dataclasses import dataclass
 from datetime import date
 from itertools import pairwise
 from pathlib import Path
-from typing import Self
+from typing import Any, Generic, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from agent.errors import ConfigError
-from agent.hours import Hours
-from agent.plate import VehicleClass
 from agent.settings import load_yaml
-from agent.types import PlateColour, ViolationKind
+from agent.types import ViolationKind
 
 
 class LawPart(BaseModel):
@@ -27,19 +25,15 @@ class LawPart(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
 
-class OddEvenTerms(LawPart):
-    """When odd-even holds, and for whom it does not."""
-
-    hours: tuple[Hours, ...] = Field(min_length=1)
-    off_on_holidays: bool = True
-    """Whether national holidays and joint leave are free."""
-    exempt_colours: tuple[PlateColour, ...] = ()
-    """Plate colours the rule is not for."""
-    exempt_classes: tuple[VehicleClass, ...] = ()
-    """Classes by the number's range the rule is not for."""
+class NoTerms(LawPart):
+    """For rules that need to know nothing but the article."""
 
 
-class LawVersion(LawPart):
+Terms = TypeVar("Terms", bound=LawPart)
+"""What a rule itself needs to know of the law, such as hours and exemptions; declared in the rule's file."""
+
+
+class LawVersion(LawPart, Generic[Terms]):
     """The law as it stands for a time."""
 
     effective_from: date
@@ -54,8 +48,13 @@ class LawVersion(LawPart):
     """Maximum fine, rupiah."""
     source: str
     """Where this is written."""
-    terms: OddEvenTerms | None = None
-    """What the rule itself needs to know."""
+    terms: Terms
+    """What the rule itself needs to know; left out where that is nothing."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _terms_may_be_left_out(cls, content: Any) -> Any:
+        return {"terms": {}} | content if isinstance(content, dict) else content
 
     @model_validator(mode="after")
     def _in_order(self) -> Self:
@@ -67,14 +66,14 @@ class LawVersion(LawPart):
         return self.effective_from <= day and (self.effective_to is None or day <= self.effective_to)
 
 
-class RuleLaw(LawPart):
+class RuleLaw(LawPart, Generic[Terms]):
     """A law file: all versions of the law behind one rule."""
 
     kind: ViolationKind
     """The rule."""
     name: str
     """The rule's everyday name."""
-    versions: tuple[LawVersion, ...] = Field(min_length=1)
+    versions: tuple[LawVersion[Terms], ...] = Field(min_length=1)
 
     @model_validator(mode="after")
     def _holds_together(self) -> Self:
@@ -82,30 +81,36 @@ class RuleLaw(LawPart):
         for earlier, later in pairwise(ordered):
             if earlier.holds_on(later.effective_from):
                 raise ValueError(f"versions: two hold on {later.effective_from}; end the earlier the day before")
-        if self.kind is ViolationKind.ODD_EVEN and not all(version.terms for version in self.versions):
-            raise ValueError("versions: odd_even needs `terms` with its hours; add them")
         return self
 
-    def on(self, day: date) -> LawVersion | None:
+    def on(self, day: date) -> LawVersion[Terms] | None:
         """The version in force on a day."""
         return next((version for version in self.versions if version.holds_on(day)), None)
+
+
+class _AnyLaw(BaseModel):
+    """A law file before it is known which rule it is of."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    kind: ViolationKind
 
 
 @dataclass(frozen=True, slots=True)
 class Law:
     """The law behind all rules."""
 
-    by_kind: Mapping[ViolationKind, RuleLaw]
+    by_kind: Mapping[ViolationKind, RuleLaw[Any]]
 
 
-def load_law(folder: Path) -> Law:
-    """The law of all files of a folder. Raises ConfigError."""
-    by_kind: dict[ViolationKind, RuleLaw] = {}
+def load_law(folder: Path, terms: Mapping[ViolationKind, type[LawPart]]) -> Law:
+    """The law of all files of a folder; `terms` says what each rule needs to know. Raises ConfigError."""
+    by_kind: dict[ViolationKind, RuleLaw[Any]] = {}
     for path in sorted(folder.glob("*.yaml")):
-        law = load_yaml(path, RuleLaw)
-        if law.kind in by_kind:
-            raise ConfigError(f"{path}: kind: another file holds `{law.kind}` already; put all versions in one")
-        by_kind[law.kind] = law
+        kind = load_yaml(path, _AnyLaw).kind
+        if kind in by_kind:
+            raise ConfigError(f"{path}: kind: another file holds `{kind}` already; put all versions in one")
+        by_kind[kind] = load_yaml(path, RuleLaw[terms[kind]])  # type: ignore[valid-type]
     if not by_kind:
         raise ConfigError(f"{folder}: holds no law file (*.yaml); take those of the distribution's config/law")
     return Law(by_kind)

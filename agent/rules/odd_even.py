@@ -6,17 +6,30 @@ All of the vehicle's points in the lane must lie within the hours, so that one w
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from datetime import date, datetime
+from pydantic import Field
 
 from agent.hours import Hours
 from agent.markings import Lane
-from agent.plate import PlateNumber, parity_posterior, parse, vehicle_class
+from agent.plate import PlateNumber, VehicleClass, parity_posterior, parse, vehicle_class
 from agent.rules.calendar import Calendar
-from agent.rules.law import LawVersion, OddEvenTerms, RuleLaw
-from agent.rules.path import clearest, main_lane
+from agent.rules.law import LawPart, RuleLaw
+from agent.rules.path import clearest, main_lane, named_frames
+from agent.rules.schedule import InForce, in_force
 from agent.scene import Scene
-from agent.types import PlateVote, Track, TrackPoint, Violation, ViolationKind
+from agent.signal import Signals
+from agent.types import PlateColour, PlateVote, Track, TrackPoint, Violation, ViolationKind
+
+
+class OddEvenTerms(LawPart):
+    """When odd-even holds, and for whom it does not."""
+
+    hours: tuple[Hours, ...] = Field(min_length=1)
+    off_on_holidays: bool = True
+    """Whether national holidays and joint leave are free."""
+    exempt_colours: tuple[PlateColour, ...] = ()
+    """Plate colours the rule is not for."""
+    exempt_classes: tuple[VehicleClass, ...] = ()
+    """Classes by the number's range the rule is not for."""
 
 
 class OddEven:
@@ -24,11 +37,11 @@ class OddEven:
 
     kind = ViolationKind.ODD_EVEN
 
-    def __init__(self, law: RuleLaw, calendar: Calendar) -> None:
+    def __init__(self, law: RuleLaw[OddEvenTerms], calendar: Calendar) -> None:
         self._law = law
         self._calendar = calendar
 
-    def evaluate(self, track: Track, vote: PlateVote, scene: Scene, now: datetime) -> Violation | None:
+    def evaluate(self, track: Track, vote: PlateVote, scene: Scene, signals: Signals) -> Violation | None:
         """A finding when the parity is surely wrong; its margin is the posterior past its threshold, and 0 on a day
         the calendar does not cover, so that a person looks at it."""
         found = main_lane(track, scene, self.kind)
@@ -39,12 +52,13 @@ class OddEven:
         moment = clearest(points)
         day = moment.at.astimezone(scene.zone).date()
         version = self._law.on(day)
-        hours = self._hours(version, points, day, scene)
-        if version is None or hours is None or _is_exempt(version.terms, plate, vote):
+        if version is None or _is_exempt(version.terms, plate, vote):
             return None
+        terms = version.terms
+        force = in_force(terms.hours, terms.off_on_holidays, points, self._calendar, scene.zone)
         wrong = parity_posterior(vote, even=day.day % 2 == 1)
         least = scene.odd_even.min_parity_posterior
-        if wrong < least:
+        if force is None or wrong < least:
             return None
         return Violation(
             kind=self.kind,
@@ -54,32 +68,23 @@ class OddEven:
             at=moment.at,
             frame_index=moment.frame_index,
             vote=vote,
-            margin=(wrong - least) / least if self._calendar.covers(day) else 0.0,
-            facts=_facts(plate, moment, hours, wrong, len(points), lane, scene),
+            margin=(wrong - least) / least if force.certain else 0.0,
+            facts=_facts(plate, moment, force, wrong, len(points), lane, scene),
+            frames=named_frames(points[0], moment, points[-1]),
         )
 
-    def _hours(self, version: LawVersion | None, points: Sequence[TrackPoint], day: date, scene: Scene) -> Hours | None:
-        """The span of hours that holds for all the points; None: free."""
-        if version is None or version.terms is None:
-            return None
-        if version.terms.off_on_holidays and self._calendar.is_off(day):
-            return None
-        ends = [points[i].at.astimezone(scene.zone) for i in (0, -1)]
-        spans = (span for span in version.terms.hours if all(span.hold(e.date(), e.time()) for e in ends))
-        return next(spans, None) if all(end.date() == day for end in ends) else None
 
-
-def _is_exempt(terms: OddEvenTerms | None, plate: PlateNumber, vote: PlateVote) -> bool:
-    return terms is None or vote.colour in terms.exempt_colours or vehicle_class(plate) in terms.exempt_classes
+def _is_exempt(terms: OddEvenTerms, plate: PlateNumber, vote: PlateVote) -> bool:
+    return vote.colour in terms.exempt_colours or vehicle_class(plate) in terms.exempt_classes
 
 
 def _facts(
-    plate: PlateNumber, moment: TrackPoint, hours: Hours, wrong: float, frames: int, lane: Lane, scene: Scene
+    plate: PlateNumber, moment: TrackPoint, force: InForce, wrong: float, frames: int, lane: Lane, scene: Scene
 ) -> tuple[tuple[str, str], ...]:
     local = moment.at.astimezone(scene.zone)
     return (
         ("local_time", local.isoformat(timespec="milliseconds")),
-        ("hours", f"{hours.begin:%H:%M}-{hours.end:%H:%M}"),
+        ("hours", force.span),
         ("day_of_month", f"{local.day} ({_parity(local.day)})"),
         ("last_digit", f"{plate.number[-1]} ({_parity(int(plate.number[-1]))})"),
         ("parity_posterior", f"{wrong:.4f}"),

@@ -1,12 +1,20 @@
-"""A track's way through the lanes of a site."""
+"""A track's way through the lanes and over the lines of a site."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import hypot
 
+from agent.calibration import Calibration
 from agent.markings import Lane
 from agent.scene import Scene
-from agent.types import Track, TrackPoint, ViolationKind
+from agent.types import Point, Track, TrackPoint, ViolationKind
+
+NS = 1_000_000_000
+_STRIDE_NS = 200_000_000
+"""Path length is taken over strides of 0.2 s: over single frames, corner jitter would add up to a detour."""
+_STILL_WIDTHS = 0.5
+"""A plate that stays within half its width is at rest: 0.2 m for a car, and ten times a detector's jitter."""
 
 
 def main_lane(track: Track, scene: Scene, kind: ViolationKind) -> tuple[Lane, tuple[TrackPoint, ...]] | None:
@@ -26,3 +34,78 @@ def main_lane(track: Track, scene: Scene, kind: ViolationKind) -> tuple[Lane, tu
 def clearest(points: Sequence[TrackPoint]) -> TrackPoint:
     """The point that shows the plate best: the largest, detector's score counted in."""
     return max(points, key=lambda p: (p.detection.score * p.detection.box.area, -p.frame_index))
+
+
+def named_frames(before: TrackPoint, at: TrackPoint, after: TrackPoint) -> tuple[tuple[str, int], ...]:
+    """The frames that show a violation, as `Violation.frames` names them."""
+    return ("before", before.frame_index), ("at", at.frame_index), ("after", after.frame_index)
+
+
+def strides(points: Sequence[TrackPoint]) -> list[int]:
+    """Indices of points a stride apart, the first and the last among them."""
+    found = [0]
+    for index, point in enumerate(points[:-1]):
+        if point.mono_ns - points[found[-1]].mono_ns >= _STRIDE_NS:
+            found.append(index)
+    return [*found, len(points) - 1]
+
+
+def road_heading(lane: Lane, calibration: Calibration) -> Point:
+    """Unit vector of permitted travel on the road. Only for lanes with a direction."""
+    if lane.direction is None:
+        raise ValueError(f"lane {lane.id} has no direction")
+    start, end = map(calibration.to_road, lane.direction)
+    length = hypot(end.x - start.x, end.y - start.y)
+    return Point((end.x - start.x) / length, (end.y - start.y) / length)
+
+
+def past_line_m(
+    points: Sequence[TrackPoint], line: tuple[Point, Point], lane: Lane, calibration: Calibration
+) -> list[float]:
+    """How far each point is past a line, by the lane's permitted travel, metres; negative: before it."""
+    a, b = map(calibration.to_road, line)
+    heading = road_heading(lane, calibration)
+    length = hypot(b.x - a.x, b.y - a.y)
+    across = Point((a.y - b.y) / length, (b.x - a.x) / length)
+    sense = 1.0 if across.x * heading.x + across.y * heading.y > 0 else -1.0
+    places = (calibration.to_road(point.detection.box.centre) for point in points)
+    return [sense * ((place.x - a.x) * across.x + (place.y - a.y) * across.y) for place in places]
+
+
+def crossed(past: Sequence[float], hysteresis: float) -> tuple[int, int] | None:
+    """The neighbouring points between which a line was crossed for good; None where it was not.
+
+    One is before or past the line only by more than the hysteresis, so jitter on the line counts once, and who rolls
+    back has not crossed. Where it was touched several times, the first counts.
+    """
+    last_before: int | None = None
+    found: tuple[int, int] | None = None
+    for index, distance in enumerate(past):
+        if distance <= -hysteresis:
+            last_before, found = index, None
+        elif distance >= hysteresis and found is None and last_before is not None:
+            after = next(i for i in range(last_before + 1, index + 1) if past[i] >= 0)
+            found = after - 1, after
+    return found
+
+
+def longest_rest(points: Sequence[TrackPoint]) -> tuple[TrackPoint, TrackPoint] | None:
+    """The first and last of the neighbouring points between which the plate stood still longest; None: it never did."""
+    best: tuple[TrackPoint, TrackPoint] | None = None
+    begin = 0
+    for end in range(len(points)):
+        while not _is_still(points[begin : end + 1]):
+            begin += 1
+        if begin < end and (best is None or _lasts_ns(points[begin], points[end]) > _lasts_ns(*best)):
+            best = points[begin], points[end]
+    return best
+
+
+def _is_still(points: Sequence[TrackPoint]) -> bool:
+    centres = [point.detection.box.centre for point in points]
+    reach = _STILL_WIDTHS * points[0].detection.box.width
+    return all(max(each) - min(each) <= reach for each in zip(*centres, strict=True))
+
+
+def _lasts_ns(first: TrackPoint, last: TrackPoint) -> int:
+    return last.mono_ns - first.mono_ns

@@ -9,18 +9,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from itertools import pairwise
 from math import hypot
 
 from agent.markings import Lane
-from agent.rules.law import RuleLaw
-from agent.rules.path import clearest, main_lane
+from agent.rules.law import NoTerms, RuleLaw
+from agent.rules.path import clearest, main_lane, named_frames, road_heading, strides
 from agent.scene import Scene
+from agent.signal import Signals
 from agent.types import PlateVote, Point, Track, TrackPoint, Violation, ViolationKind
-
-_STRIDE_NS = 200_000_000
-"""Path length is taken over strides of 0.2 s: over single frames, corner jitter would add up to a detour."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,10 +43,10 @@ class WrongWay:
 
     kind = ViolationKind.WRONG_WAY
 
-    def __init__(self, law: RuleLaw) -> None:
+    def __init__(self, law: RuleLaw[NoTerms]) -> None:
         self._law = law
 
-    def evaluate(self, track: Track, vote: PlateVote, scene: Scene, now: datetime) -> Violation | None:
+    def evaluate(self, track: Track, vote: PlateVote, scene: Scene, signals: Signals) -> Violation | None:
         """A finding when the vehicle went against its lane; its margin is the distance past the least one."""
         found = main_lane(track, scene, self.kind)
         if found is None:
@@ -72,6 +69,7 @@ class WrongWay:
             vote=vote,
             margin=travel.against / travel.least - 1,
             facts=_facts(travel, moment, len(points), lane, scene),
+            frames=named_frames(points[0], moment, points[-1]),
         )
 
 
@@ -91,28 +89,17 @@ def measure(points: Sequence[TrackPoint], lane: Lane, scene: Scene) -> Travel:
     centres = [point.detection.box.centre for point in points]
     places, heading, unit = _on_road(centres, lane, scene) or _in_picture(centres, lane)
     against = -_along(places[0], places[-1], heading)
-    strides = _strides(points)
-    path = sum(hypot(places[b].x - places[a].x, places[b].y - places[a].y) for a, b in pairwise(strides))
+    steps = strides(points)
+    path = sum(hypot(places[b].x - places[a].x, places[b].y - places[a].y) for a, b in pairwise(steps))
     least = scene.wrong_way.min_distance_m if unit == "m" else scene.wrong_way.min_lane_share
     return Travel(against, path, least, unit, (points[-1].mono_ns - points[0].mono_ns) / 1e9)
-
-
-def _strides(points: Sequence[TrackPoint]) -> list[int]:
-    """Indices of points a stride apart, the first and the last among them."""
-    strides = [0]
-    for index, point in enumerate(points[:-1]):
-        if point.mono_ns - points[strides[-1]].mono_ns >= _STRIDE_NS:
-            strides.append(index)
-    return [*strides, len(points) - 1]
 
 
 def _on_road(centres: Sequence[Point], lane: Lane, scene: Scene) -> tuple[list[Point], Point, str] | None:
     if scene.calibration is None or lane.direction is None:
         return None
     places = [scene.calibration.to_road(centre) for centre in centres]
-    start, end = map(scene.calibration.to_road, lane.direction)
-    length = hypot(end.x - start.x, end.y - start.y)
-    return places, Point((end.x - start.x) / length, (end.y - start.y) / length), "m"
+    return places, road_heading(lane, scene.calibration), "m"
 
 
 def _in_picture(centres: Sequence[Point], lane: Lane) -> tuple[list[Point], Point, str]:

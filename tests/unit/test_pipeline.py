@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from agent.errors import CaptureError, ConfigError
+from agent.lamps import LampsInPicture
 from agent.pipeline import Finding, Pipeline, crop_plate, is_reported
 from agent.replay import decision_line, finding_text, overlay, summary, summary_text
 from agent.report import event_id, reading
@@ -76,7 +77,8 @@ def pipeline(ys: list[float], text: str) -> Pipeline:
 
 def pipeline_with(ys: list[float], *candidates: Candidate) -> Pipeline:
     rules = build_rules(SCENE, load_law(CONFIG / "law"), load_calendar(CONFIG / "calendars"))
-    return Pipeline(Road(ys), Says(*candidates), Tracker(), SCENE, rules, Thresholds(), clock_synchronised=True)
+    lights = LampsInPicture(SCENE.signals)
+    return Pipeline(Road(ys), Says(*candidates), Tracker(), SCENE, rules, Thresholds(), lights, clock_synchronised=True)
 
 
 DOWN = [40.0 + 6 * n for n in range(50)]

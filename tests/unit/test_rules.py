@@ -4,77 +4,16 @@ from __future__ import annotations
 
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
-from typing import Any
-from zoneinfo import ZoneInfo
 
 import pytest
+from roads import CALENDAR, EVEN, ODD, TUESDAY_24TH, WIB, drive, judge, scene, vote
 
 from agent.errors import ConfigError
 from agent.plate import fuse
 from agent.rules import Law, build_rules, load_calendar, load_law
 from agent.rules.calendar import seed
 from agent.scene import Scene
-from agent.types import (
-    Box,
-    Candidate,
-    Detection,
-    PlateColour,
-    PlateRead,
-    PlateVote,
-    Point,
-    Track,
-    TrackPoint,
-    Violation,
-    ViolationKind,
-)
-
-CONFIG = Path(__file__).parents[2] / "config"
-LAW = load_law(CONFIG / "law")
-CALENDAR = load_calendar(CONFIG / "calendars")
-WIB = ZoneInfo("Asia/Jakarta")
-TUESDAY_24TH = datetime(2026, 11, 24, 8, 0, tzinfo=WIB)
-TOP, BOTTOM = Point(150, 120), Point(150, 480)
-ODD, EVEN = "B1235XYZ", "B1230XYZ"
-
-
-def scene(**changes: Any) -> Scene:
-    """A lane of 40 m, 10 pixels to the metre, permitted downwards, and a strip beside it that is no lane."""
-    corners = [[100, 100], [200, 100], [200, 500], [100, 500]]
-    marks = [{"picture": p, "road_m": [p[0] / 10, p[1] / 10]} for p in corners]
-    content = {
-        "id": "s1",
-        "name": "S1",
-        "location": "Jl. Contoh",
-        "picture": {"width": 640, "height": 640},
-        "rules": ["odd_even", "wrong_way"],
-        "lanes": [{"id": "L1", "polygon": corners, "direction": [[150, 100], [150, 500]]}],
-        "calibration": {"marks": marks},
-    }
-    return Scene.model_validate(content | changes)
-
-
-def vote(text: str, confidence: float = 0.99, colour: PlateColour = PlateColour.WHITE) -> PlateVote:
-    read = PlateRead((Candidate(text, confidence),), (0.9,) * len(text), colour, 0.9, None, 1.0)
-    return fuse([read])
-
-
-def drive(at: datetime, start: Point = TOP, end: Point = BOTTOM, seconds: float = 2.0) -> Track:
-    """A track on a straight line at constant speed, 25 frames/s."""
-    steps = round(seconds * 25)
-    points = []
-    for n in range(steps + 1):
-        x, y = start.x + (end.x - start.x) * n / steps, start.y + (end.y - start.y) * n / steps
-        box = Box(x - 20, y - 7, x + 20, y + 7)
-        detection = Detection(box, (box.centre,) * 4, 0.9)
-        moment = at.astimezone(UTC) + timedelta(seconds=n / 25)
-        points.append(TrackPoint(n, moment, n * 40_000_000, detection, None))
-    return Track(1, tuple(points), missed=0, closed=True, broken=False)
-
-
-def judge(kind: ViolationKind, track: Track, plate: PlateVote, site: Scene | None = None) -> Violation | None:
-    site = site or scene()
-    (rule,) = (rule for rule in build_rules(site, LAW, CALENDAR) if rule.kind is kind)
-    return rule.evaluate(track, plate, site, track.points[-1].at)
+from agent.types import Candidate, PlateColour, PlateRead, PlateVote, Point, Track, Violation, ViolationKind
 
 
 def odd_even(at: datetime, plate: PlateVote, site: Scene | None = None) -> Violation | None:
@@ -201,7 +140,7 @@ def test_wrong_way_spares(start: Point, end: Point, seconds: float) -> None:
 
 def test_rules_that_do_not_exist_are_refused(tmp_path: Path) -> None:
     """A site that asks for a rule this version does not have is told so at the start."""
-    with pytest.raises(ConfigError, match="this version has no rule `expiry`; take it out"):
+    with pytest.raises(ConfigError, match=r"no law file describes `expiry`; add config/law/expiry.yaml"):
         build_rules(scene(rules=["expiry"]), Law({}), CALENDAR)
     with pytest.raises(ConfigError, match="holds no law file"):
         load_law(tmp_path)
@@ -217,7 +156,7 @@ def test_law_versions_must_not_overlap(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="versions: two hold on 2020-01-01"):
         load_law(tmp_path)
     path.write_text(f"kind: odd_even\nname: W\nversions: [{version}]\n")
-    with pytest.raises(ConfigError, match="odd_even needs `terms`"):
+    with pytest.raises(ConfigError, match=r"versions\[0\].terms.hours: is missing; add it"):
         load_law(tmp_path)
 
 

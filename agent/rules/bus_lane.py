@@ -1,0 +1,112 @@
+"""Bus lane (jalur khusus bus): drives in it while it holds, with a plate of a class it is not for.
+
+How much of its way a vehicle is inside is measured in widths of its own plate, which are metres but for the plate's
+size, so no calibration is needed. Who crosses the lane to turn is inside for a small share of the way.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from math import hypot
+
+from agent.markings import Zone, ZoneKind
+from agent.plate import parse, posterior, vehicle_class
+from agent.rules.calendar import Calendar
+from agent.rules.law import NoTerms, RuleLaw
+from agent.rules.path import clearest, named_frames, strides
+from agent.rules.schedule import in_force
+from agent.scene import Scene
+from agent.signal import Signals
+from agent.types import PlateVote, Track, TrackPoint, Violation, ViolationKind
+
+
+class BusLane:
+    """The rule with its law and the days on which zones may be off."""
+
+    kind = ViolationKind.BUS_LANE
+
+    def __init__(self, law: RuleLaw[NoTerms], calendar: Calendar) -> None:
+        self._law = law
+        self._calendar = calendar
+
+    def evaluate(self, track: Track, vote: PlateVote, scene: Scene, signals: Signals) -> Violation | None:
+        """A finding when enough of the way is inside; its margin is the lesser of share and path past their least."""
+        ways = (way for way in (_way(track, zone) for zone in scene.zones_of(ZoneKind.BUS_LANE)) if way)
+        way = max(ways, key=lambda each: each.inside_widths, default=None)
+        if way is None or vote.colour in way.zone.permitted_colours:
+            return None
+        settings = scene.bus_lane
+        margin = min(way.share / settings.min_share_inside, way.inside_widths / settings.min_path_widths) - 1
+        outsider = _outsider(vote, way.zone)
+        if margin < 0 or outsider < settings.min_class_posterior:
+            return None
+        return self._violation(track, vote, scene, way, margin, outsider)
+
+    def _violation(
+        self, track: Track, vote: PlateVote, scene: Scene, way: _Way, margin: float, outsider: float
+    ) -> Violation | None:
+        zone, moment = way.zone, clearest(way.points)
+        lane = scene.lane_at(moment.detection.box.centre)
+        version = self._law.on(moment.at.astimezone(scene.zone).date())
+        force = in_force(zone.hours, zone.off_on_holidays, way.points, self._calendar, scene.zone)
+        if version is None or force is None or (lane and not lane.subject_to(self.kind)):
+            return None
+        return Violation(
+            kind=self.kind,
+            article=version.pasal,
+            track_id=track.track_id,
+            lane_id=lane.id if lane else zone.id,
+            at=moment.at,
+            frame_index=moment.frame_index,
+            vote=vote,
+            margin=margin if force.certain else 0.0,
+            facts=(
+                ("local_time", moment.at.astimezone(scene.zone).isoformat(timespec="milliseconds")),
+                ("hours", force.span),
+                ("share_inside", f"{way.share:.2f}"),
+                ("min_share_inside", f"{scene.bus_lane.min_share_inside:.2f}"),
+                ("path_inside", f"{way.inside_widths:.1f} plate widths"),
+                ("min_path", f"{scene.bus_lane.min_path_widths:.1f} plate widths"),
+                ("class_posterior", f"{outsider:.4f}"),
+                ("permitted", ", ".join((*zone.permitted_classes, *zone.permitted_colours)) or "none"),
+                ("zone", zone.id),
+            ),
+            frames=named_frames(way.points[0], moment, way.points[-1]),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Way:
+    zone: Zone
+    points: tuple[TrackPoint, ...]
+    """Those inside."""
+    inside_widths: float
+    share: float
+
+
+def _way(track: Track, zone: Zone) -> _Way | None:
+    """A track's way through a zone; None where it never is inside or never moves."""
+    points = tuple(point for point in track.points if zone.holds(point.detection.box.centre))
+    steps = [(track.points[a], track.points[b]) for a, b in pairwise(strides(track.points))]
+    whole = sum(_widths(step) for step in steps)
+    inside = sum(_widths(step) for step in steps if all(zone.holds(p.detection.box.centre) for p in step))
+    return _Way(zone, points, inside, inside / whole) if points and whole > 0 else None
+
+
+def _widths(step: Sequence[TrackPoint]) -> float:
+    """A step's length in widths of the plate."""
+    one, other = (point.detection.box for point in step)
+    distance = hypot(other.centre.x - one.centre.x, other.centre.y - one.centre.y)
+    return 2 * distance / max(one.width + other.width, 1.0)
+
+
+def _outsider(vote: PlateVote, zone: Zone) -> float:
+    """Probability that the number is of a class the zone is not for."""
+
+    def is_outsider(text: str) -> bool:
+        plate = parse(text)
+        return plate is not None and vehicle_class(plate) not in zone.permitted_classes
+
+    return posterior(vote, is_outsider)

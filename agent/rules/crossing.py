@@ -1,0 +1,54 @@
+"""A vehicle's way over the stop line of a traffic light, for the rules that look at it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from agent.calibration import Calibration
+from agent.markings import Lane, Line, Signal
+from agent.rules.path import crossed, past_line_m
+from agent.scene import Scene
+from agent.types import Track, TrackPoint, ViolationKind
+
+
+@dataclass(frozen=True, slots=True)
+class Crossing:
+    """A vehicle that crossed its stop line, from a lane that the light governs."""
+
+    lane: Lane
+    signal: Signal
+    points: tuple[TrackPoint, ...]
+    past_m: tuple[float, ...]
+    """How far each point is past the line, metres; negative: before it."""
+    before: int
+    """Index of the last point before the line."""
+    after: int
+    """Index of the first point past it."""
+    cleared: int | None
+    """Index of the first point at which the vehicle has left the line behind; None: it stayed near it."""
+
+
+def find_crossing(track: Track, scene: Scene, kind: ViolationKind) -> Crossing | None:
+    """Where the track crosses a stop line that holds for it; None: nowhere, or it was past it from the start."""
+    if scene.calibration is None:
+        return None
+    for lane in scene.lanes:
+        governed = scene.signal_of(lane)
+        if governed and lane.subject_to(kind):
+            found = _crossing(track, lane, *governed, scene, scene.calibration)
+            if found:
+                return found
+    return None
+
+
+def _crossing(
+    track: Track, lane: Lane, signal: Signal, line: Line, scene: Scene, calibration: Calibration
+) -> Crossing | None:
+    on_road = tuple(point for point in track.points if calibration.on_road(point.detection.box.centre))
+    past_m = past_line_m(on_road, line.points, lane, calibration)
+    found = crossed(past_m, scene.crossing.hysteresis_m)
+    if found is None or scene.lane_at(on_road[found[0]].detection.box.centre) is not lane:
+        return None
+    before, after = found
+    cleared = next((i for i in range(after, len(past_m)) if past_m[i] >= scene.crossing.clear_m), None)
+    return Crossing(lane, signal, on_road, tuple(past_m), before, after, cleared)

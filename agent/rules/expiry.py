@@ -1,0 +1,107 @@
+"""Expiry (masa berlaku habis): the month on the plate's second line has passed, and the law's grace with it.
+
+The line is small and half of a date accuses the wrong person: two frames at least must read the same month and year,
+surely, and hardly any may read another.
+"""
+
+from __future__ import annotations
+
+from calendar import monthrange
+from collections import Counter
+from dataclasses import dataclass
+from datetime import date
+from math import fsum
+
+from pydantic import Field
+
+from agent.rules.law import LawPart, RuleLaw
+from agent.rules.path import clearest, main_lane, named_frames
+from agent.scene import Scene
+from agent.signal import Signals
+from agent.types import Expiry as Month
+from agent.types import PlateVote, Track, Violation, ViolationKind
+
+
+class ExpiryTerms(LawPart):
+    """For how long after the month a registration is not held against its owner."""
+
+    grace_days: int = Field(ge=1, le=400)
+    """Days after the last one of the month."""
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """What the frames of a track say of the second line."""
+
+    month: int
+    year: int
+    agreeing: int
+    """Frames that say this month and year."""
+    read: int
+    """Frames that say any."""
+    probability: float
+    """Mean of those that agree."""
+
+    def days_over(self, day: date) -> int:
+        """Days since the last one of the month."""
+        return (day - date(self.year, self.month, monthrange(self.year, self.month)[1])).days
+
+
+class Expiry:
+    """The rule with its law."""
+
+    kind = ViolationKind.EXPIRY
+
+    def __init__(self, law: RuleLaw[ExpiryTerms]) -> None:
+        self._law = law
+
+    def evaluate(self, track: Track, vote: PlateVote, scene: Scene, signals: Signals) -> Violation | None:
+        """A finding when the month surely is over; its margin is the days past the grace."""
+        found = main_lane(track, scene, self.kind)
+        line = second_line(track)
+        if found is None or line is None or not _is_sure(line, scene):
+            return None
+        lane, points = found
+        moment = clearest(points)
+        day = moment.at.astimezone(scene.zone).date()
+        version = self._law.on(day)
+        if version is None or line.days_over(day) <= version.terms.grace_days:
+            return None
+        return Violation(
+            kind=self.kind,
+            article=version.pasal,
+            track_id=track.track_id,
+            lane_id=lane.id,
+            at=moment.at,
+            frame_index=moment.frame_index,
+            vote=vote,
+            margin=line.days_over(day) / version.terms.grace_days - 1,
+            facts=(
+                ("local_time", moment.at.astimezone(scene.zone).isoformat(timespec="milliseconds")),
+                ("valid_to", f"{line.month:02d}.{line.year}"),
+                ("days_over", str(line.days_over(day))),
+                ("grace_days", str(version.terms.grace_days)),
+                ("agreeing_reads", f"{line.agreeing} of {line.read}"),
+                ("probability", f"{line.probability:.4f}"),
+                ("lane", lane.id),
+            ),
+            frames=named_frames(points[0], moment, points[-1]),
+        )
+
+
+def second_line(track: Track) -> Line | None:
+    """The month and year that most frames say; None where none says any."""
+    said: list[Month] = [point.read.expiry for point in track.points if point.read and point.read.expiry]
+    counts = Counter((each.year, each.month) for each in said)
+    if not counts:
+        return None
+    (year, month), agreeing = max(counts.items(), key=lambda item: (item[1], item[0]))
+    sure = [each.probability for each in said if (each.year, each.month) == (year, month)]
+    return Line(month, year, agreeing, len(said), fsum(sure) / agreeing)
+
+
+def _is_sure(line: Line, scene: Scene) -> bool:
+    settings = scene.expiry
+    dissent = 1 - line.agreeing / line.read
+    enough = line.agreeing >= settings.min_agreeing_reads and dissent <= settings.max_dissent
+    return enough and line.probability >= settings.min_probability

@@ -1,0 +1,69 @@
+"""Stop line (melanggar garis stop): crosses the line when the light is not green, and stands past it while it is red.
+
+Who crossed on green and is held up behind the line by the traffic ahead is free, and so is one whose crossing nobody
+saw. Who leaves the line behind on red has broken `red_light`, and is not accused of both.
+"""
+
+from __future__ import annotations
+
+from agent.rules.crossing import Crossing, find_crossing
+from agent.rules.law import NoTerms, RuleLaw
+from agent.rules.path import longest_rest, named_frames
+from agent.rules.red_light import ran_red
+from agent.scene import Scene
+from agent.signal import LightHistory, Signals
+from agent.types import LightState, PlateVote, Track, TrackPoint, Violation, ViolationKind
+
+
+class StopLine:
+    """The rule with its law."""
+
+    kind = ViolationKind.STOP_LINE
+
+    def __init__(self, law: RuleLaw[NoTerms]) -> None:
+        self._law = law
+
+    def evaluate(self, track: Track, vote: PlateVote, scene: Scene, signals: Signals) -> Violation | None:
+        """A finding when the vehicle stood past the line on red; its margin is the time past the least one."""
+        crossing = find_crossing(track, scene, self.kind)
+        light = signals.get(crossing.signal.id) if crossing else None
+        if crossing is None or light is None or not _may_not_cross(crossing, light):
+            return None
+        rest = longest_rest(_past(crossing, scene))
+        stood_s = light.red_within_s(rest[0].mono_ns, rest[1].mono_ns) if rest else 0.0
+        if rest is None or stood_s < scene.crossing.min_stand_s:
+            return None
+        moment = rest[1]
+        version = self._law.on(moment.at.astimezone(scene.zone).date())
+        if version is None:
+            return None
+        return Violation(
+            kind=self.kind,
+            article=version.pasal,
+            track_id=track.track_id,
+            lane_id=crossing.lane.id,
+            at=moment.at,
+            frame_index=moment.frame_index,
+            vote=vote,
+            margin=stood_s / scene.crossing.min_stand_s - 1,
+            facts=(
+                ("local_time", moment.at.astimezone(scene.zone).isoformat(timespec="milliseconds")),
+                ("stood_on_red", f"{stood_s:.2f} s"),
+                ("min_stand", f"{scene.crossing.min_stand_s:.2f} s"),
+                ("past_line", f"{crossing.past_m[crossing.points.index(moment)]:.1f} m"),
+                ("signal", crossing.signal.id),
+                ("lane", crossing.lane.id),
+            ),
+            frames=named_frames(crossing.points[crossing.before], rest[0], moment),
+        )
+
+
+def _may_not_cross(crossing: Crossing, light: LightHistory) -> bool:
+    spell = light.at(crossing.points[crossing.before].mono_ns)
+    return spell is not None and spell.state is not LightState.GREEN and not ran_red(crossing, light)
+
+
+def _past(crossing: Crossing, scene: Scene) -> tuple[TrackPoint, ...]:
+    """The points past the line that have not left it behind."""
+    past = range(crossing.after, crossing.cleared or len(crossing.points))
+    return tuple(crossing.points[i] for i in past if crossing.past_m[i] >= scene.crossing.hysteresis_m)

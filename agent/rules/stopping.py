@@ -1,0 +1,102 @@
+"""Stopping (berhenti di tempat terlarang): stands in a box junction or a no-stopping zone for too long.
+
+At rest is a plate that stays within half its own width. A vehicle that never leaves is judged when its track ends,
+which the tracker sees to after some minutes.
+"""
+
+from __future__ import annotations
+
+from agent.markings import Zone, ZoneKind
+from agent.plate import parse, posterior, vehicle_class
+from agent.rules.calendar import Calendar
+from agent.rules.law import NoTerms, RuleLaw
+from agent.rules.path import NS, longest_rest, named_frames
+from agent.rules.schedule import in_force
+from agent.scene import Scene
+from agent.signal import Signals
+from agent.types import PlateVote, Track, TrackPoint, Violation, ViolationKind
+
+Rest = tuple[TrackPoint, TrackPoint]
+
+
+class Stopping:
+    """The rule with its law and the days on which zones may be off."""
+
+    kind = ViolationKind.STOPPING
+
+    def __init__(self, law: RuleLaw[NoTerms], calendar: Calendar) -> None:
+        self._law = law
+        self._calendar = calendar
+
+    def evaluate(self, track: Track, vote: PlateVote, scene: Scene, signals: Signals) -> Violation | None:
+        """A finding for the zone whose limit was passed most; its margin is the time at rest past the limit."""
+        zones = scene.zones_of(ZoneKind.BOX_JUNCTION, ZoneKind.NO_STOPPING)
+        rests = [(zone, rest) for zone in zones if (rest := _rest(track, zone)) and not _is_permitted(vote, zone)]
+        found = max(rests, key=lambda each: _margin(each[0], each[1], scene), default=None)
+        if found is None or _margin(*found, scene) < 0:
+            return None
+        return self._violation(track, vote, scene, *found)
+
+    def _violation(self, track: Track, vote: PlateVote, scene: Scene, zone: Zone, rest: Rest) -> Violation | None:
+        begin, moment = rest
+        lane = scene.lane_at(moment.detection.box.centre)
+        version = self._law.on(moment.at.astimezone(scene.zone).date())
+        force = in_force(zone.hours, zone.off_on_holidays, rest, self._calendar, scene.zone)
+        if version is None or force is None or (lane and not lane.subject_to(self.kind)):
+            return None
+        return Violation(
+            kind=self.kind,
+            article=version.pasal,
+            track_id=track.track_id,
+            lane_id=lane.id if lane else zone.id,
+            at=moment.at,
+            frame_index=moment.frame_index,
+            vote=vote,
+            margin=_margin(zone, rest, scene) if force.certain else 0.0,
+            facts=(
+                ("local_time", moment.at.astimezone(scene.zone).isoformat(timespec="milliseconds")),
+                ("hours", force.span),
+                ("at_rest", f"{_rest_s(rest):.1f} s"),
+                ("max_rest", f"{_max_rest_s(zone, scene):.1f} s"),
+                ("zone", f"{zone.id} ({zone.kind})"),
+            ),
+            frames=named_frames(begin, begin, moment),
+        )
+
+
+def _rest(track: Track, zone: Zone) -> Rest | None:
+    """The longest rest of which every point is inside the zone."""
+    runs: list[list[TrackPoint]] = [[]]
+    for point in track.points:
+        if zone.holds(point.detection.box.centre):
+            runs[-1].append(point)
+        elif runs[-1]:
+            runs.append([])
+    rests = [rest for run in runs if (rest := longest_rest(run))]
+    return max(rests, key=_rest_s, default=None)
+
+
+def _is_permitted(vote: PlateVote, zone: Zone) -> bool:
+    """Whether the plate may as well be one that the zone is not for."""
+
+    def is_of_it(text: str) -> bool:
+        plate = parse(text)
+        return plate is not None and vehicle_class(plate) in zone.permitted_classes
+
+    return vote.colour in zone.permitted_colours or posterior(vote, is_of_it) > _MAY_BE_PERMITTED
+
+
+_MAY_BE_PERMITTED = 0.02
+"""As for bus lanes: less than one in fifty that the number's class is permitted."""
+
+
+def _rest_s(rest: Rest) -> float:
+    return (rest[1].mono_ns - rest[0].mono_ns) / NS
+
+
+def _max_rest_s(zone: Zone, scene: Scene) -> float:
+    return scene.stopping.max_rest_box_s if zone.kind is ZoneKind.BOX_JUNCTION else scene.stopping.max_rest_s
+
+
+def _margin(zone: Zone, rest: Rest, scene: Scene) -> float:
+    return _rest_s(rest) / _max_rest_s(zone, scene) - 1

@@ -1,0 +1,78 @@
+"""Expiry: a month that has passed, read twice."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+import pytest
+from roads import ODD, TUESDAY_24TH, WIB, drive, follow, judge, read, scene, vote
+
+from agent.types import Expiry, Point, Violation, ViolationKind
+
+
+def expiry(*said: Expiry | None, at: datetime = TUESDAY_24TH) -> Violation | None:
+    reads = [read(ODD, expiry=each) for each in said]
+    track = follow(at, lambda s: Point(150, 120 + 100 * s), 2, reads=reads)
+    return judge(ViolationKind.EXPIRY, track, vote(ODD), scene(rules=["expiry"]))
+
+
+MARCH_2025 = Expiry(3, 2025, 0.97)
+
+
+def test_expiry_finding() -> None:
+    """The notice can say to which month the plate was valid and for how long it has not been."""
+    found = expiry(MARCH_2025, None, MARCH_2025)
+    assert found is not None
+    assert found.article.startswith("Pasal 288 ayat (1)")
+    facts = dict(found.facts)
+    assert facts["valid_to"] == "03.2025"
+    assert facts["days_over"] == "603"
+    assert facts["agreeing_reads"] == "2 of 2"
+    assert found.margin == pytest.approx(603 / 30 - 1)
+
+
+@pytest.mark.parametrize(
+    ("local", "guilty"),
+    [
+        ("2026-10-31T23:59:00", False),
+        ("2026-11-01T00:01:00", False),  # the month is over, the grace begins
+        ("2026-11-30T23:59:00", False),  # its last minute
+        ("2026-12-01T00:01:00", True),
+        ("2026-12-25T08:00:00", True),  # holidays change nothing
+    ],
+)
+def test_expiry_grace(local: str, guilty: bool) -> None:
+    """A plate valid to October is good through October and the thirty days of grace, to the minute, local time."""
+    at = datetime.fromisoformat(local).replace(tzinfo=WIB) - timedelta(seconds=1)
+    october = Expiry(10, 2026, 0.97)
+    assert (expiry(october, october, at=at) is not None) == guilty
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        (),
+        (MARCH_2025,),
+        (MARCH_2025, Expiry(3, 2028, 0.97)),  # two years that are one stroke apart
+        (MARCH_2025, MARCH_2025, Expiry(3, 2026, 0.97)),  # a third says otherwise
+        (Expiry(3, 2025, 0.7), Expiry(3, 2025, 0.7)),  # unsure
+        (Expiry(3, 2028, 0.97), Expiry(3, 2028, 0.97)),  # valid
+    ],
+)
+def test_expiry_needs_reads_that_agree(said: tuple[Expiry, ...]) -> None:
+    """One look at a small line, or two that differ, accuses nobody."""
+    assert expiry(*said) is None
+
+
+def test_one_misread_of_many_changes_nothing() -> None:
+    """A glare on one of six frames does not let an offender go."""
+    assert expiry(*[MARCH_2025] * 5, Expiry(8, 2025, 0.92)) is not None
+
+
+def test_expiry_holds_in_lanes_only() -> None:
+    """A car parked beside the road is not driving."""
+    beside = drive(TUESDAY_24TH, Point(300, 120), Point(300, 480))
+    points = tuple(replace(point, read=read(ODD, expiry=MARCH_2025)) for point in beside.points)
+    track = replace(beside, points=points)
+    assert judge(ViolationKind.EXPIRY, track, vote(ODD), scene(rules=["expiry"])) is None
