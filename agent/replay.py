@@ -60,15 +60,16 @@ def track_line(followed: Followed) -> dict[str, Any]:
 
 
 class ReplayFolder:
-    """Where a replay is kept: `decisions.jsonl`, `tracks.jsonl`, `evidence/` and `overlays/`."""
+    """Where a replay is kept: `decisions.jsonl`, `tracks.jsonl`, and of pictures `evidence/` and `overlays/`."""
 
-    def __init__(self, folder: Path, reporter: Reporter) -> None:
+    def __init__(self, folder: Path, reporter: Reporter | None) -> None:
+        """`reporter` None: there are no pictures."""
         self._folder = folder
         self._reporter = reporter
         self._stack = ExitStack()
 
     def __enter__(self) -> ReplayFolder:
-        (self._folder / "overlays").mkdir(parents=True, exist_ok=True)
+        (self._folder / "overlays" if self._reporter else self._folder).mkdir(parents=True, exist_ok=True)
         self._decisions = self._open("decisions.jsonl")
         self._tracks = self._open("tracks.jsonl")
         return self
@@ -79,14 +80,18 @@ class ReplayFolder:
     def add(self, followed: Followed) -> None:
         _write(self._tracks, track_line(followed))
         for finding in followed.findings:
-            evidence = self._reporter.save_evidence(finding)
+            evidence = self._reporter.save_evidence(finding) if self._reporter else ()
             pieces = {piece.role.value: piece.sha256 for piece in evidence}
-            _write(self._decisions, decision_line(finding) | {"evidence": pieces})
-            name = f"{finding.violation.kind}-{finding.violation.track_id:04d}.jpg"
-            cv2.imwrite(str(self._folder / "overlays" / name), overlay(finding))
+            _write(self._decisions, decision_line(finding) | ({"evidence": pieces} if pieces else {}))
+            if self._reporter:
+                cv2.imwrite(str(self._folder / "overlays" / overlay_name(finding)), overlay(finding))
 
     def _open(self, name: str) -> IO[str]:
         return self._stack.enter_context((self._folder / name).open("w", encoding="utf-8"))
+
+
+def overlay_name(finding: Finding) -> str:
+    return f"{finding.violation.kind}-{finding.violation.track_id:04d}.jpg"
 
 
 def overlay(finding: Finding) -> Image:

@@ -53,16 +53,14 @@ class LawInputs:
         """From the files that the unit goes by. Raises ConfigError."""
         return cls(
             load_calendar(calendars),
-            _term(law / "red_light.yaml", "grace_s", 0.5),
-            _term(law / "speed.yaml", "tolerance_kmh", 5.0),
-            _term(law / "expiry.yaml", "grace_days", 30),
+            _term(law / "red_light.yaml", "grace_s"),
+            _term(law / "speed.yaml", "tolerance_kmh"),
+            _term(law / "expiry.yaml", "grace_days"),
         )
 
 
-def _term(path: Path, name: str, default: Any) -> Any:
-    """What the version in force says; the default where the folder has no such law."""
-    if not path.is_file():
-        return default
+def _term(path: Path, name: str) -> Any:
+    """What the version in force says."""
     return yaml.safe_load(path.read_text(encoding="utf-8"))["versions"][-1]["terms"][name]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import cached_property
 from pathlib import Path
 from typing import Self
 
@@ -72,7 +73,7 @@ class Scenario(Part):
     def frame_count(self) -> int:
         return max(1, round(self.duration_s * self.fps))
 
-    @property
+    @cached_property
     def street(self) -> Street:
         lanes = [(lane.id, lane.width_m, lane.permitted == "towards") for lane in self.lanes]
         bare = lay_out(lanes)

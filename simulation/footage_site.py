@@ -18,6 +18,8 @@ from simulation.road.street import Strip
 
 PLATE_Z_M = 0.55
 """Height at which lanes are drawn: plates hang 0.4 to 0.9 m above the road."""
+_REAR_PLATE_Z_M = 0.75
+"""Height at which lines and zones are drawn for vehicles that show their rear, where the plate hangs higher."""
 _FARTHEST_M = 60.0
 _MARK_ROWS = 4
 
@@ -77,7 +79,8 @@ def _lane(camera: Camera, lane: Strip, plan: LanePlan) -> dict[str, Any]:
 def _line(camera: Camera, scenario: Scenario, signal: SignalPlan) -> dict[str, Any]:
     left_m, right_m = scenario.street.span(signal.lanes)
     # a little past the lanes on both sides, as far as the picture goes
-    ends = [_pixel(camera, x, signal.line_m, PLATE_Z_M) for x in (left_m - 0.3, right_m + 0.3)]
+    z_m = _plate_z_m(scenario, signal.lanes)
+    ends = [_pixel(camera, x, signal.line_m, z_m) for x in (left_m - 0.3, right_m + 0.3)]
     points = [[round(min(max(x, 0.0), float(camera.width)), 2), y] for x, y in ends]
     return {"id": f"{signal.id}-line", "points": points}
 
@@ -85,7 +88,12 @@ def _line(camera: Camera, scenario: Scenario, signal: SignalPlan) -> dict[str, A
 def _zone(camera: Camera, scenario: Scenario, zone: ZonePlan) -> dict[str, Any]:
     near, far = max(zone.from_m, _near_m(camera)), min(zone.to_m, _far_m(camera))
     content = zone.model_dump(mode="json", exclude_defaults=True, exclude={"lanes", "from_m", "to_m"})
-    return content | {"polygon": _area(camera, *scenario.street.span(zone.lanes), near, far)}
+    z_m = _plate_z_m(scenario, zone.lanes)
+    return content | {"polygon": _area(camera, *scenario.street.span(zone.lanes), near, far, z_m)}
+
+
+def _plate_z_m(scenario: Scenario, lanes: Sequence[str]) -> float:
+    return PLATE_Z_M if scenario.street.lane(lanes[0]).towards else _REAR_PLATE_Z_M
 
 
 def _signal(camera: Camera, scenario: Scenario, signal: SignalPlan) -> dict[str, Any]:
@@ -101,10 +109,12 @@ def _signal(camera: Camera, scenario: Scenario, signal: SignalPlan) -> dict[str,
     return {"id": signal.id, "stop_line": f"{signal.id}-line", "lanes": list(signal.lanes), "lamps": lamps}
 
 
-def _area(camera: Camera, left_m: float, right_m: float, near_m: float, far_m: float) -> list[list[float]]:
+def _area(
+    camera: Camera, left_m: float, right_m: float, near_m: float, far_m: float, z_m: float = PLATE_Z_M
+) -> list[list[float]]:
     """A rectangle of the road at the height of plates, as far as it lies in the picture."""
     places = [(left_m, far_m), (right_m, far_m), (right_m, near_m), (left_m, near_m)]
-    polygon = [_pixel(camera, x, y, PLATE_Z_M) for x, y in places]
+    polygon = [_pixel(camera, x, y, z_m) for x, y in places]
     frame = [[0, 0], [camera.width, 0], [camera.width, camera.height], [0, camera.height]]
     _, shared = cv2.intersectConvexConvex(np.array(polygon, np.float32), np.array(frame, np.float32))
     return [[round(float(x), 1), round(float(y), 1)] for x, y in np.reshape(shared, (-1, 2))]

@@ -83,7 +83,8 @@ class Pose:
             cos, sin = np.cos(self.turn_rad), np.sin(self.turn_rad)
             x, y = placed[..., 0], placed[..., 1]
             placed = np.stack([x * cos + y * sin, y * cos - x * sin, placed[..., 2]], -1)
-        return placed + np.array([self.x_m, self.y_m, 0.0])
+        moved: Floats = placed + np.array([self.x_m, self.y_m, 0.0])
+        return moved
 
 
 @dataclass(frozen=True, slots=True, eq=False)
