@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 BRAKE_MS2 = 3.0
 PULL_MS2 = 1.8
@@ -52,9 +53,14 @@ class Drive:
         """Metres a second."""
         return self._leg(moment_s).speed(moment_s)
 
+    def rests(self) -> Iterator[tuple[float, float]]:
+        """Begin and end of each stand."""
+        for leg, following in pairwise(self.legs):
+            if leg.speed_ms == 0 and leg.pull_ms2 == 0:
+                yield leg.begin_s, following.begin_s
+
     def _leg(self, moment_s: float) -> Leg:
-        begun = [leg for leg in self.legs if leg.begin_s <= moment_s]
-        return begun[-1] if begun else self.legs[0]
+        return next((leg for leg in reversed(self.legs) if leg.begin_s <= moment_s), self.legs[0])
 
 
 def drive(enters_at_s: float, speed_ms: float, halts: Sequence[Halt]) -> Drive:

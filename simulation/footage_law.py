@@ -36,7 +36,6 @@ _HOURS = ((time(6), time(10)), (time(16), time(21)))
 _EXEMPT = (PlateColour.YELLOW, PlateColour.RED, PlateColour.BLUE)
 """Public transport, government, diplomatic."""
 _STEP_S = 0.02
-_AT_REST_MS = 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +93,12 @@ class Passage:
     def steps(self) -> Iterator[float]:
         count = round((self.end_s - self.begin_s) / _STEP_S)
         return (self.begin_s + number * _STEP_S for number in range(count + 1))
+
+    def rests(self) -> Iterator[tuple[float, float]]:
+        """Begin and end of each stand, as far as it is seen."""
+        for begin_s, end_s in self.trip.drive.rests():
+            if begin_s < self.end_s and end_s > self.begin_s:
+                yield max(begin_s, self.begin_s), min(end_s, self.end_s)
 
     @property
     def local_ends(self) -> tuple[datetime, datetime]:
@@ -156,16 +161,12 @@ def _stop_line(passage: Passage) -> TrueViolation | None:
     if crossing is None or crossing.on_red or crossing.on_green:
         return None
     settings = passage.scenario.crossing
-    rests = [
-        t
-        for t in passage.steps()
-        if passage.trip.drive.speed(t) < _AT_REST_MS and 0 < crossing.past_m(t) < settings.clear_m
-    ]
-    stood_s = red_within_s(crossing.signal, rests[0], rests[-1]) if rests else 0.0
-    if stood_s < settings.min_stand_s:
-        return None
-    reason = f"stands {crossing.past_m(rests[0]):.1f} m past the line for {stood_s:.1f} s of red"
-    return TrueViolation(ViolationKind.STOP_LINE, rests[-1], reason)
+    for begin_s, end_s in passage.rests():
+        past_m, stood_s = crossing.past_m(begin_s), red_within_s(crossing.signal, begin_s, end_s)
+        if 0 < past_m < settings.clear_m and stood_s >= settings.min_stand_s:
+            reason = f"stands {past_m:.1f} m past the line for {stood_s:.1f} s of red"
+            return TrueViolation(ViolationKind.STOP_LINE, end_s, reason)
+    return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,11 +217,10 @@ def _stopping(passage: Passage) -> TrueViolation | None:
     settings = passage.scenario.stopping
     for zone in _zones(passage, ZoneKind.BOX_JUNCTION, ZoneKind.NO_STOPPING):
         most_s = settings.max_rest_box_s if zone.kind is ZoneKind.BOX_JUNCTION else settings.max_rest_s
-        at_rest = (t for t in passage.steps() if passage.trip.drive.speed(t) < _AT_REST_MS)
-        rests = [t for t in at_rest if _is_inside(passage, zone, t)]
-        if rests and rests[-1] - rests[0] >= most_s:
-            reason = f"stands in {zone.id} for {rests[-1] - rests[0]:.1f} s"
-            return TrueViolation(ViolationKind.STOPPING, rests[-1], reason)
+        for begin_s, end_s in passage.rests():
+            if _is_inside(passage, zone, begin_s) and end_s - begin_s >= most_s:
+                reason = f"stands in {zone.id} for {end_s - begin_s:.1f} s"
+                return TrueViolation(ViolationKind.STOPPING, end_s, reason)
     return None
 
 

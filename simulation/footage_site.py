@@ -67,11 +67,11 @@ def _at_plate_height(camera: Camera, pixel: Floats) -> float:
 def _lane(camera: Camera, lane: Strip, plan: LanePlan) -> dict[str, Any]:
     far, near = _far_m(camera), _near_m(camera)
     # the outer edge of a lane continues over the line: riders hug it
-    ends = [(lane.centre_m, far), (lane.centre_m, near)]
+    along = [np.array([lane.centre_m, y, PLATE_Z_M]) for y in (far, near)]
     content = {
         "id": lane.id,
         "polygon": _area(camera, lane.left_m, lane.right_m, near, far),
-        "direction": [_pixel(camera, x, y, PLATE_Z_M) for x, y in (ends if lane.towards else reversed(ends))],
+        "direction": _segment(camera, *(along if lane.towards else reversed(along))),
     }
     return content | ({"speed_limit_kmh": plan.speed_limit_kmh} if plan.speed_limit_kmh else {})
 
@@ -80,9 +80,8 @@ def _line(camera: Camera, scenario: Scenario, signal: SignalPlan) -> dict[str, A
     left_m, right_m = scenario.street.span(signal.lanes)
     # a little past the lanes on both sides, as far as the picture goes
     z_m = _plate_z_m(scenario, signal.lanes)
-    ends = [_pixel(camera, x, signal.line_m, z_m) for x in (left_m - 0.3, right_m + 0.3)]
-    points = [[round(min(max(x, 0.0), float(camera.width)), 2), y] for x, y in ends]
-    return {"id": f"{signal.id}-line", "points": points}
+    left, right = (np.array([x, signal.line_m, z_m]) for x in (left_m - 0.3, right_m + 0.3))
+    return {"id": f"{signal.id}-line", "points": _segment(camera, left, right)}
 
 
 def _zone(camera: Camera, scenario: Scenario, zone: ZonePlan) -> dict[str, Any]:
@@ -118,6 +117,13 @@ def _area(
     frame = [[0, 0], [camera.width, 0], [camera.width, camera.height], [0, camera.height]]
     _, shared = cv2.intersectConvexConvex(np.array(polygon, np.float32), np.array(frame, np.float32))
     return [[round(float(x), 1), round(float(y), 1)] for x, y in np.reshape(shared, (-1, 2))]
+
+
+def _segment(camera: Camera, start: Floats, end: Floats) -> list[list[float]]:
+    """The part of a straight way that lies in the picture, from its start to its end."""
+    pixels = camera.project(start + (end - start) * np.linspace(0, 1, 400)[:, None])
+    inside = pixels[((pixels >= 0) & (pixels <= (camera.width, camera.height))).all(1)]
+    return [_listed(inside[0], 2), _listed(inside[-1], 2)]
 
 
 def _calibration(scenario: Scenario, rng: np.random.Generator) -> dict[str, Any]:

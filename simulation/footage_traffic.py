@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,6 +14,7 @@ from simulation.footage_drive import Drive, Halt, drive
 from simulation.footage_parts import Stop, VehiclePlan
 from simulation.footage_scenario import Scenario
 from simulation.plates import PlateSpec
+from simulation.road.camera import Floats
 from simulation.road.canvas import Pose
 from simulation.road.paint import PAINTS
 from simulation.road.shapes import SHAPES, Kind
@@ -72,15 +72,8 @@ class Trip:
         pose = self.pose(moment_s)
         if pose is None:
             return None
-        x, y, _ = pose.place(np.array([0.0, self.plate_y_m, 0.0]))
-        return float(x), float(y)
-
-    def lane_at(self, moment_s: float) -> Strip:
-        """The lane its plate is in."""
-        place = self.plate_m(moment_s)
-        middle = (self.lane.centre_m + self.to_lane.centre_m) / 2
-        has_left = place is not None and (place[0] - middle) * (self.to_lane.centre_m - self.lane.centre_m) > 0
-        return self.to_lane if has_left else self.lane
+        behind = -self.plate_y_m if self.away else self.plate_y_m
+        return pose.x_m + behind * math.sin(pose.turn_rad), pose.y_m + behind * math.cos(pose.turn_rad)
 
     def _across(self, front_m: float) -> tuple[float, float]:
         """Middle of its way across the road, and how far it is turned, while it changes lanes; radians."""
@@ -101,27 +94,32 @@ class Trip:
 def trips(scenario: Scenario, seed: int) -> tuple[Trip, ...]:
     """The listed vehicles and the made-up ones. Raises ConfigError where listed ones drive through each other."""
     found: list[Trip] = []
+    taken: list[Floats] = []
     for number, plan in enumerate(scenario.vehicles):
         try:
             trip = make_trip(len(found) + 1, plan, scenario, np.random.default_rng([seed, number]))
         except ValueError as error:
             raise ConfigError(f"vehicles[{number}].{error}; give it more way or less speed") from None
-        for other in found:
-            meeting = meeting_s(trip, other, scenario.duration_s)
+        own = footprints(trip, scenario.duration_s)
+        for other, its in enumerate(taken):
+            meeting = first_meeting_s(own, its)
             if meeting is not None:
                 raise ConfigError(
-                    f"vehicles[{number}]: drives through vehicles[{other.id - 1}] at {meeting:.1f} s; "
+                    f"vehicles[{number}]: drives through vehicles[{other}] at {meeting:.1f} s; "
                     "change enters_at_s, speed_kmh or lane"
                 )
         found.append(trip)
+        taken.append(own)
     rng = np.random.default_rng([seed, 1000])
     wanted = len(found) + (scenario.random.vehicles if scenario.random else 0)
     for _ in range(_TRIES):
         if len(found) >= wanted:
             break
         trip = make_trip(len(found) + 1, _random_plan(scenario, rng), scenario, rng)
-        if all(meeting_s(trip, other, scenario.duration_s) is None for other in found):
+        own = footprints(trip, scenario.duration_s)
+        if all(first_meeting_s(own, its) is None for its in taken):
             found.append(trip)
+            taken.append(own)
     return tuple(found)
 
 
@@ -156,12 +154,25 @@ def _halt(stop: Stop, plan: VehiclePlan, scenario: Scenario, away: bool) -> Halt
 
 def meeting_s(one: Trip, other: Trip, duration_s: float) -> float | None:
     """The first moment at which two vehicles are in one place, if there is any."""
-    for step in range(math.ceil(duration_s / _STEP_S) + 1):
-        moment = step * _STEP_S
-        here, there = one.pose(moment), other.pose(moment)
-        if here and there and _overlap(_footprint(one, here), _footprint(other, there)):
-            return moment
-    return None
+    return first_meeting_s(footprints(one, duration_s), footprints(other, duration_s))
+
+
+def footprints(trip: Trip, duration_s: float) -> Floats:
+    """(n, 4) left, near, right and far edge of the vehicle on the road at each step; NaN while it is not there."""
+    poses = (trip.pose(step * _STEP_S) for step in range(math.ceil(duration_s / _STEP_S) + 1))
+    return np.array([_footprint(trip, pose) if pose else _NOWHERE for pose in poses])
+
+
+_NOWHERE = (math.nan,) * 4
+
+
+def first_meeting_s(one: Floats, other: Floats) -> float | None:
+    """The same of two vehicles' footprints."""
+    beside, behind = _GAP_M
+    across = np.minimum(one[:, 2], other[:, 2]) - np.maximum(one[:, 0], other[:, 0]) > -beside
+    along = np.minimum(one[:, 3], other[:, 3]) - np.maximum(one[:, 1], other[:, 1]) > -behind
+    meeting = np.flatnonzero(across & along)
+    return float(meeting[0]) * _STEP_S if len(meeting) else None
 
 
 def _footprint(trip: Trip, pose: Pose) -> tuple[float, float, float, float]:
@@ -169,13 +180,6 @@ def _footprint(trip: Trip, pose: Pose) -> tuple[float, float, float, float]:
     rear = pose.y_m - shape.length_m if pose.away else pose.y_m + shape.length_m
     half = shape.width_m / 2
     return pose.x_m - half, min(pose.y_m, rear), pose.x_m + half, max(pose.y_m, rear)
-
-
-def _overlap(a: Sequence[float], b: Sequence[float]) -> bool:
-    beside, behind = _GAP_M
-    return (
-        min(a[2], b[2]) - max(a[0], b[0]) > -beside and min(a[3], b[3]) - max(a[1], b[1]) > -behind
-    )  # fmt: skip
 
 
 def _spec(plan: VehiclePlan, scenario: Scenario, rng: np.random.Generator) -> PlateSpec:
