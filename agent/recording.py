@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import IO, Any
@@ -81,32 +81,28 @@ class Recorder:
         self._start = start
         self._file = file
         self._reads: dict[Corners, PlateRead] = {}
-        self._line: dict[str, Any] = {}
+        self._frame: RecordedFrame | None = None
 
     def head(self, scene: Scene) -> None:
         """Write the header."""
-        site = scene.model_dump(mode="json", exclude_defaults=True)
-        self._write({"recording": 1, "start": self._start.isoformat(), "site": site})
+        self._write(Header(recording=1, start=self._start, site=scene).model_dump(mode="json", exclude_defaults=True))
 
     def look(self, frame: Frame) -> tuple[LightSample, ...]:
         """The first that is asked about a frame."""
         samples = self._lights.look(frame)
-        after_us = (frame.at - self._start) // _MICROSECOND
-        self._line = {"frame": frame.index, "after_us": after_us, "mono_ns": frame.mono_ns}
-        if samples:
-            self._line["lights"] = [[each.signal_id, each.state.value, each.mono_ns] for each in samples]
+        self._frame = RecordedFrame(frame.index, frame.at - self._start, frame.mono_ns, (), samples)
         return samples
 
     def detect(self, image: Image) -> tuple[Detection, ...]:
-        found = tuple(map(_rounded, self._detector.detect(image)))
+        assert self._frame is not None
+        found = tuple(map(rounded, self._detector.detect(image)))
         self._reads = {
             each.corners: read_of(read_line(self._reader.read(image, each.corners)))
             for each in found
             if each.box.width >= _LEAST_WIDTH_PX
         }
-        if found:
-            self._line["plates"] = [plate_line(each, self._reads.get(each.corners)) for each in found]
-        self._write(self._line)
+        plates = tuple((each, self._reads.get(each.corners)) for each in found)
+        self._write(frame_line(replace(self._frame, plates=plates)))
         return found
 
     def read(self, image: Image, corners: Corners) -> PlateRead:
@@ -116,7 +112,7 @@ class Recorder:
         return self._reader.read_crop(crop)
 
     def _write(self, line: Mapping[str, Any]) -> None:
-        self._file.write(json.dumps(line, ensure_ascii=False, separators=(",", ":")) + "\n")
+        self._file.write(_as_text(line))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -144,6 +140,15 @@ class Recording:
         except (ValueError, KeyError, TypeError) as error:
             raise ConfigError(f"{path}: not a recording ({error}); record it again") from None
         return cls(header, frames, tuple(line["decision"] for line in content if "decision" in line))
+
+    def save(self, path: Path) -> None:
+        """Write it, its decisions last."""
+        lines = [
+            self.header.model_dump(mode="json", exclude_defaults=True),
+            *map(frame_line, self.frames),
+            *({"decision": each} for each in self.decisions),
+        ]
+        path.write_text("".join(map(_as_text, lines)), encoding="utf-8")
 
 
 class Player:
@@ -200,6 +205,10 @@ def frame_line(frame: RecordedFrame) -> dict[str, Any]:
     return line
 
 
+def _as_text(line: Mapping[str, Any]) -> str:
+    return json.dumps(line, ensure_ascii=False, separators=(",", ":")) + "\n"
+
+
 def plate_line(detection: Detection, read: PlateRead | None) -> dict[str, Any]:
     line: dict[str, Any] = {
         "box": list(detection.box), "corners": [list(corner) for corner in detection.corners],
@@ -251,7 +260,7 @@ def _corners(points: Sequence[Sequence[float]]) -> Corners:
     return first, second, third, fourth
 
 
-def _rounded(detection: Detection) -> Detection:
+def rounded(detection: Detection) -> Detection:
     box = Box(*(round(value, _PX_DIGITS) for value in detection.box))
     corners = _corners([[round(x, _PX_DIGITS), round(y, _PX_DIGITS)] for x, y in detection.corners])
     return Detection(box, corners, _share(detection.score))

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import cv2
 import numpy as np
@@ -116,6 +117,7 @@ def actors_of(scenario: Scenario, cast: Sequence[Trip]) -> list[Actor]:
     return [Actor(trip, _vehicle(trip, LIGHTS[scenario.sky])) for trip in cast]
 
 
+@lru_cache(256)
 def plate_face(trip: Trip) -> tuple[Image, float]:
     """The plate edge to edge, BGR, and how much of its worst character mud hides, 0 to 1."""
     rng = np.random.default_rng(trip.seed)

@@ -16,7 +16,7 @@ from simulation.footage_traffic import Trip
 READABLE_PX = 48.0
 """Plate width from which a person reads it without effort."""
 _READABLE_FRAMES = 4
-_MOST_HIDDEN = 0.45
+MOST_HIDDEN = 0.45
 """How much mud may hide of a character that can still be told."""
 _PATH_STEP_S = 0.5
 
@@ -63,7 +63,7 @@ def _line(passage: Passage, seen: Sightings) -> dict[str, Any]:
         "width_px": round(max(widths, default=0.0), 1),
         "frames": [on_road[0], on_road[-1]] if on_road else None,
         "frames_readable": readable,
-        "readable": readable >= _READABLE_FRAMES and hidden <= _MOST_HIDDEN,
+        "readable": readable >= _READABLE_FRAMES and hidden <= MOST_HIDDEN,
         "at": _moment(scenario, passage.best_s),
         "violations": [
             {"kind": each.kind.value, "at": _moment(scenario, each.at_s), "reason": each.reason}
