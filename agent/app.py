@@ -17,10 +17,11 @@ from agent import bench as benchmark
 from agent import health
 from agent.capture import FrameSource, open_source
 from agent.config import HOME, ModelSettings, UnitConfig, load_key
+from agent.cuts import CutDetector
 from agent.detect import PlateDetector
 from agent.errors import UsageError
 from agent.evidence import EvidenceStore
-from agent.lights import open_lights
+from agent.lights import LightsBroker, open_lights
 from agent.ocr import PlateReader
 from agent.outbox import Outbox
 from agent.pipeline import Finding, Pipeline, is_reported
@@ -32,9 +33,10 @@ from agent.report import Reporter
 from agent.retention import Limits, disk_share, sweep
 from agent.rules import build_rules, load_calendar, load_law
 from agent.scene import Scene
+from agent.settings import load_yaml
 from agent.tflite import Network
 from agent.track import Tracker
-from agent.types import Detector, Frame, Lights, Reader
+from agent.types import Cuts, Detector, Frame, Lights, Reader
 from agent.uplink import Uplink
 from agent.validate import Thresholds
 from wire.canonical import canonical_json, sha256_hex
@@ -48,6 +50,7 @@ SWEEP_EVERY_S = 600.0
 GRAMMARS: dict[str, Grammar] = {"id": INDONESIAN, "none": ANY_LATIN}
 LAW = HOME / "config" / "law"
 CALENDARS = HOME / "config" / "calendars"
+VALIDATION = HOME / "config" / "validation.yaml"
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +95,7 @@ class ReplaySettings:
     models: ModelSettings
     law: Path
     calendars: Path
+    validation: Path
 
     @property
     def first_moment(self) -> datetime:
@@ -116,19 +120,26 @@ class Stages(NamedTuple):
     detector: Detector
     reader: Reader
     lights: Lights
+    cuts: Cuts
 
 
-def _pipeline(scene: Scene, stages: Stages, law: Path, calendars: Path, thresholds: Thresholds) -> Pipeline:
+def _stages(scene: Scene, networks: Networks, lights_broker: LightsBroker | None = None) -> Stages:
+    lights = open_lights(scene.signals, lights_broker)
+    return Stages(networks.detector, networks.reader, lights, CutDetector(scene.ignored))
+
+
+def _pipeline(scene: Scene, stages: Stages, law: Path, calendars: Path, validation: Path) -> Pipeline:
     return Pipeline(
         stages.detector,
         stages.reader,
         Tracker(),
         scene,
         build_rules(scene, load_law(law), load_calendar(calendars)),
-        thresholds,
+        load_yaml(validation, Thresholds),
         stages.lights,
         # Recorded footage brings its own clock; whoever gave its start vouches for it.
         clock_synchronised=True,
+        cuts=stages.cuts,
     )
 
 
@@ -158,13 +169,13 @@ def _filmed(settings: ReplaySettings, stack: ExitStack) -> Showing:
     frames = settings.source().frames()
     scene = settings.scene()
     networks = load_networks(settings.models)
-    stages = Stages(networks.detector, networks.reader, open_lights(scene.signals, None))
+    stages = _stages(scene, networks)
     if settings.record:
         file = stack.enter_context(settings.record.open("w", encoding="utf-8"))
         recorder = Recorder(*stages, settings.first_moment, file)
         recorder.head(scene)
-        stages = Stages(recorder, recorder, recorder)
-    pipeline = _pipeline(scene, stages, settings.law, settings.calendars, Thresholds())
+        stages = Stages(recorder, recorder, recorder, recorder)
+    pipeline = _pipeline(scene, stages, settings.law, settings.calendars, settings.validation)
     folder = stack.enter_context(_replay_folder(settings.out, scene, networks)) if settings.out else None
     return frames, pipeline, folder
 
@@ -174,7 +185,9 @@ def _recorded(settings: ReplaySettings, stack: ExitStack) -> Showing:
     recording = Recording.load(settings.video)
     scene = settings.scene() if settings.site else recording.header.site
     player = Player(recording, settings.start)
-    pipeline = _pipeline(scene, Stages(player, player, player), settings.law, settings.calendars, Thresholds())
+    pipeline = _pipeline(
+        scene, Stages(player, player, player, player), settings.law, settings.calendars, settings.validation
+    )
     folder = stack.enter_context(ReplayFolder(settings.out, None)) if settings.out else None
     return player.frames(), pipeline, folder
 
@@ -188,8 +201,8 @@ def bench(settings: ReplaySettings) -> benchmark.Figures:
     """Measure this machine on one core."""
     benchmark.on_one_core()
     scene, networks = settings.scene(), load_networks(settings.models)
-    stages = Stages(networks.detector, networks.reader, open_lights(scene.signals, None))
-    pipeline = _pipeline(scene, stages, settings.law, settings.calendars, Thresholds())
+    stages = _stages(scene, networks)
+    pipeline = _pipeline(scene, stages, settings.law, settings.calendars, settings.validation)
     return benchmark.measure(settings.video, settings.source().frames(), pipeline)
 
 
@@ -199,8 +212,8 @@ def run_agent(config: UnitConfig, stop: threading.Event) -> None:
     key = load_key(config.key)
     scene = Scene.load(config.site)
     networks = load_networks(config.models)
-    stages = Stages(networks.detector, networks.reader, open_lights(scene.signals, config.lights))
-    pipeline = _pipeline(scene, stages, config.law, config.calendars, config.thresholds)
+    stages = _stages(scene, networks, config.lights)
+    pipeline = _pipeline(scene, stages, config.law, config.calendars, config.validation)
     reporter = Reporter(config.unit_id, scene, _provenance(networks, config.digest), _evidence(config))
     frames = _until(stop, source.frames())
     started = time.perf_counter()
@@ -278,6 +291,8 @@ def check(config: UnitConfig) -> Iterator[str]:
     yield f"site      {scene.id}: {len(scene.lanes)} lanes, rules {', '.join(scene.rules)}"
     build_rules(scene, load_law(config.law), load_calendar(config.calendars))
     yield f"law       {config.law}"
+    load_yaml(config.validation, Thresholds)
+    yield f"limits    {config.validation}"
     for name, digest in load_networks(config.models).digests.items():
         yield f"model     {name} {digest[:12]}"
     yield f"broker    {config.mqtt.host}:{config.mqtt.port}"

@@ -136,6 +136,7 @@ def _add_models(parser: argparse.ArgumentParser) -> None:
 
 def _add_law(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--law", type=Path, metavar="DIR", help="folder of law files (default: the shipped ones)")
+    parser.add_argument("--validation", type=Path, metavar="FILE", help="thresholds (default: the shipped ones)")
     parser.add_argument("--calendars", type=Path, metavar="DIR", help="folder of calendars (default: the shipped ones)")
 
 
@@ -201,6 +202,7 @@ def _replay_settings(args: argparse.Namespace) -> app.ReplaySettings:
         models=app.model_settings(args.models, args.threads),
         law=args.law or app.LAW,
         calendars=args.calendars or app.CALENDARS,
+        validation=args.validation or app.VALIDATION,
     )
 
 

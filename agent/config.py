@@ -14,7 +14,6 @@ from agent.errors import ConfigError
 from agent.lights import LightsBroker
 from agent.settings import load_yaml
 from agent.uplink import UplinkSettings
-from agent.validate import Thresholds
 from wire.canonical import canonical_json, sha256_hex
 from wire.signing import SigningKey
 from wire.topics import UNIT_ID
@@ -66,13 +65,14 @@ class UnitConfig(Section):
     """Folder of the law files."""
     calendars: Path = HOME / "config" / "calendars"
     """Folder of the holiday calendars."""
+    validation: Path = HOME / "config" / "validation.yaml"
+    """The thresholds of automatic validation."""
     data: Path
     """Folder of the outbox and the evidence; it must survive a restart."""
     source: SourceSettings
     keep_days: int = Field(default=7, ge=1)
     """How long acknowledged violations stay on the unit."""
     models: ModelSettings = ModelSettings()
-    thresholds: Thresholds = Thresholds()
     mqtt: UplinkSettings
     """The broker."""
     lights: LightsBroker = LightsBroker()
@@ -81,7 +81,7 @@ class UnitConfig(Section):
     @property
     def digest(self) -> str:
         """SHA-256 of the configuration in force, with the site and law it names."""
-        parts = [canonical_json(self), self.site.read_bytes()]
+        parts = [canonical_json(self), self.site.read_bytes(), self.validation.read_bytes()]
         parts += [path.read_bytes() for folder in (self.law, self.calendars) for path in sorted(folder.glob("*.yaml"))]
         return sha256_hex(b"".join(parts))
 
@@ -96,6 +96,7 @@ def load_unit(path: Path) -> UnitConfig:
             "site": base / config.site,
             "law": base / config.law,
             "calendars": base / config.calendars,
+            "validation": base / config.validation,
             "data": base / config.data,
             "source": config.source.model_copy(update={"path": base / config.source.path}),
             "models": config.models.model_copy(

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from agent.geometry import Polygon, contains
-from agent.markings import Signal
+from agent.markings import SignalHead
 from agent.types import Frame, Image, LightSample, LightState, Point
 
 MIN_LIGHT = 0.45
@@ -68,7 +68,7 @@ def level(pixels: NDArray[np.uint8], state: LightState) -> Level:
 class LampsInPicture:
     """Reads the lights of a site whose lamps are drawn in its picture."""
 
-    def __init__(self, signals: Sequence[Signal]) -> None:
+    def __init__(self, signals: Sequence[SignalHead]) -> None:
         self._lamps = {
             signal.id: {state: _Region.of(polygon) for state, polygon in signal.lamps.regions().items()}
             for signal in signals

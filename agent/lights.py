@@ -19,7 +19,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationErro
 
 from agent.errors import ConfigError
 from agent.lamps import LampsInPicture, lit_alone
-from agent.markings import GpioLamps, Signal
+from agent.markings import GpioLamps, SignalHead
 from agent.signal import NS
 from agent.types import Frame, Lights, LightSample, LightState
 
@@ -53,7 +53,7 @@ class AllLights:
         return tuple(sample for source in self._sources for sample in source.look(frame))
 
 
-def open_lights(signals: Sequence[Signal], broker: LightsBroker | None) -> AllLights:
+def open_lights(signals: Sequence[SignalHead], broker: LightsBroker | None) -> AllLights:
     """The sources of a site's lights. `broker` None: recorded footage, of which only the picture tells. Raises
     ConfigError."""
     sources: list[Lights] = [LampsInPicture(signals)]

@@ -178,7 +178,7 @@ class GpioLamps(SitePart):
     """Whether a lamp is on when its line is low, as behind most opto-couplers."""
 
 
-class Signal(SitePart):
+class SignalHead(SitePart):
     """A traffic light: whom it governs, and how the unit knows its state."""
 
     id: Name

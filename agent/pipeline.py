@@ -10,13 +10,16 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from agent.cuts import CutDetector
 from agent.errors import CaptureError, ConfigError
 from agent.plate import fuse
 from agent.rules import Rule
+from agent.rules.path import crosses_line
 from agent.scene import Scene
 from agent.signal import LightHistory, Signals, with_samples
 from agent.track import Tracker, worth_reading
 from agent.types import (
+    Cuts,
     Decision,
     Detector,
     Frame,
@@ -74,7 +77,9 @@ class Pipeline:
         lights: Lights,
         *,
         clock_synchronised: bool,
+        cuts: Cuts | None = None,
     ) -> None:
+        """`cuts` None: found by comparing pictures."""
         self._detector = detector
         self._reader = reader
         self._tracker = tracker
@@ -83,11 +88,12 @@ class Pipeline:
         self._thresholds = thresholds
         self._clock_synchronised = clock_synchronised
         self._lights = lights
-        self._signals: Signals = {signal.id: LightHistory(signal.fresh_s) for signal in scene.signals}
-        self._recent = Recent(thresholds.duplicate_window_s)
+        self._signals = _unseen(scene)
+        self._cuts = cuts or CutDetector(scene.ignored)
+        self._recent = Recent(thresholds)
         self._keyframes: dict[int, _Keyframes] = {}
         self.counters: Counter[str] = Counter()
-        """Frames, plates, reads and vehicles seen; candidates by outcome and by reason."""
+        """Frames, plates, reads and vehicles seen; vehicles by lines crossed; candidates by outcome and by reason."""
 
     def step(self, frame: Frame) -> tuple[Followed, ...]:
         """Take the next frame; returns the vehicles whose plates have left the picture by it."""
@@ -97,9 +103,14 @@ class Pipeline:
             each for each in self._detector.detect(frame.image) if not self._scene.ignored(each.box.centre)
         )
         self.counters.update(frames=1, plates=len(detections))
-        tracks = self._tracker.update(frame.index, frame.at, frame.mono_ns, detections)
+        cut = self._cuts.is_cut(frame.image)
+        tracks = self._tracker.update(frame.index, frame.at, frame.mono_ns, detections, cut=cut)
         self._read(frame, [track for track in tracks if not track.closed])
-        return tuple(self._judge(track) for track in tracks if track.closed)
+        followed = tuple(self._judge(track) for track in tracks if track.closed)
+        if cut:
+            self.counters["cuts"] += 1
+            self._signals = _unseen(self._scene)
+        return followed
 
     def finish(self) -> tuple[Followed, ...]:
         """The footage has ended: judge the vehicles that are still in the picture."""
@@ -139,6 +150,8 @@ class Pipeline:
         keyframes = self._keyframes.pop(track.track_id)
         vote = fuse([point.read for point in track.points if point.read is not None])
         self.counters["vehicles"] += 1
+        lines = (line.id for line in self._scene.lines if crosses_line(track.points, line.points))
+        self.counters.update(f"crossed.{line}" for line in lines)
         findings = []
         for rule in self._rules:
             violation = rule.evaluate(track, vote, self._scene, self._signals)
@@ -149,10 +162,15 @@ class Pipeline:
         return Followed(track, vote, tuple(findings))
 
     def _validate(self, violation: Violation, track: Track) -> Decision:
-        decision = validate(violation, track, self._thresholds, self._clock_synchronised, self._recent)
+        decision = validate(violation, track, self._scene, self._thresholds, self._clock_synchronised, self._recent)
         self.counters[f"outcome.{decision.outcome}"] += 1
         self.counters.update(f"reason.{reason}" for reason in decision.reasons)
         return decision
+
+
+def _unseen(scene: Scene) -> Signals:
+    """The lights of a site before anything was seen of them."""
+    return {signal.id: LightHistory(signal.fresh_s) for signal in scene.signals}
 
 
 class _Keyframes:

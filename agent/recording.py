@@ -25,6 +25,7 @@ from agent.types import (
     Box,
     Candidate,
     Corners,
+    Cuts,
     Detection,
     Detector,
     Expiry,
@@ -69,15 +70,20 @@ class RecordedFrame:
     mono_ns: int
     plates: tuple[tuple[Detection, PlateRead | None], ...]
     lights: tuple[LightSample, ...]
+    cut: bool = False
+    """Whether new footage begins with it."""
 
 
 class Recorder:
     """Stands between the pipeline and its stages and writes down what they say."""
 
-    def __init__(self, detector: Detector, reader: Reader, lights: Lights, start: datetime, file: IO[str]) -> None:
+    def __init__(
+        self, detector: Detector, reader: Reader, lights: Lights, cuts: Cuts, start: datetime, file: IO[str]
+    ) -> None:
         self._detector = detector
         self._reader = reader
         self._lights = lights
+        self._cuts = cuts
         self._start = start
         self._file = file
         self._reads: dict[Corners, PlateRead] = {}
@@ -102,8 +108,15 @@ class Recorder:
             if each.box.width >= _LEAST_WIDTH_PX
         }
         plates = tuple((each, self._reads.get(each.corners)) for each in found)
-        self._write(frame_line(replace(self._frame, plates=plates)))
+        self._frame = replace(self._frame, plates=plates)
         return found
+
+    def is_cut(self, image: Image) -> bool:
+        """The last that is asked about a frame before plates are read."""
+        assert self._frame is not None
+        cut = self._cuts.is_cut(image)
+        self._write(frame_line(replace(self._frame, cut=cut)))
+        return cut
 
     def read(self, image: Image, corners: Corners) -> PlateRead:
         return self._reads[corners]
@@ -173,6 +186,9 @@ class Player:
     def detect(self, image: Image) -> tuple[Detection, ...]:
         return tuple(detection for detection, _ in self._current.plates)
 
+    def is_cut(self, image: Image) -> bool:
+        return self._current.cut
+
     def read(self, image: Image, corners: Corners) -> PlateRead:
         reads = (read for detection, read in self._current.plates if detection.corners == corners)
         return next(reads, None) or UNREAD
@@ -198,6 +214,8 @@ def frame_line(frame: RecordedFrame) -> dict[str, Any]:
     line: dict[str, Any] = {
         "frame": frame.index, "after_us": frame.after // _MICROSECOND, "mono_ns": frame.mono_ns,
     }  # fmt: skip
+    if frame.cut:
+        line["cut"] = True
     if frame.lights:
         line["lights"] = [[each.signal_id, each.state.value, each.mono_ns] for each in frame.lights]
     if frame.plates:
@@ -247,6 +265,7 @@ def _frame_of(line: Mapping[str, Any]) -> RecordedFrame:
         mono_ns=line["mono_ns"],
         plates=tuple(map(_plate_of, line.get("plates", ()))),
         lights=tuple(lights),
+        cut=line.get("cut", False),
     )
 
 

@@ -39,6 +39,7 @@ def decision_line(finding: Finding) -> dict[str, Any]:
         "reasons": list(decision.reasons),
         "margin": round(violation.margin, 4),
         "facts": dict(violation.facts),
+        "frames": dict(violation.frames),
     }
 
 

@@ -50,8 +50,8 @@ class BusLaneSettings(SitePart):
 
     min_share_inside: float = Field(default=0.6, gt=0, lt=1)
     """Least share of its path that lies inside: who crosses the lane to turn is in it for less."""
-    min_path_widths: float = Field(default=20.0, gt=0)
-    """Least path inside, in widths of its plate: 20 are 8 m for a car and 5 m for a motorcycle."""
+    min_path_m: float = Field(default=8.0, gt=0)
+    """Least path inside, metres."""
     min_class_posterior: float = Field(default=0.98, gt=0.5, lt=1)
     """Least probability, over all candidate texts, that the number is of a class the lane is not for."""
 

@@ -16,7 +16,7 @@ from pydantic import Field, StringConstraints, field_validator, model_validator
 
 from agent.calibration import Calibration
 from agent.geometry import contains
-from agent.markings import Lane, Line, Mask, Name, Signal, SitePart, Zone, ZoneKind
+from agent.markings import Lane, Line, Mask, Name, SignalHead, SitePart, Zone, ZoneKind
 from agent.rule_settings import (
     BusLaneSettings,
     ExpirySettings,
@@ -65,7 +65,7 @@ class Scene(SitePart):
     """Lines across the road."""
     zones: tuple[Zone, ...] = ()
     """Parts of the road with a rule of their own."""
-    signals: tuple[Signal, ...] = ()
+    signals: tuple[SignalHead, ...] = ()
     """Traffic lights; a lane is governed by one at most."""
     ignore: tuple[Mask, ...] = ()
     """Regions whose plates are not looked at."""
@@ -102,7 +102,7 @@ class Scene(SitePart):
     def zones_of(self, *kinds: ZoneKind) -> tuple[Zone, ...]:
         return tuple(zone for zone in self.zones if zone.kind in kinds)
 
-    def signal_of(self, lane: Lane) -> tuple[Signal, Line] | None:
+    def signal_of(self, lane: Lane) -> tuple[SignalHead, Line] | None:
         """The light that governs a lane, and its stop line."""
         signal = next((signal for signal in self.signals if lane.id in signal.lanes), None)
         return (signal, next(line for line in self.lines if line.id == signal.stop_line)) if signal else None

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from agent.geometry import crosses
-from agent.markings import Lane, Line, Mask, Signal, Zone, ZoneKind
+from agent.markings import Lane, Line, Mask, SignalHead, Zone, ZoneKind
 from agent.types import Point, ViolationKind
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ def faults(scene: Scene) -> Iterator[str]:
 
 
 def _ids(scene: Scene) -> Iterator[str]:
-    groups: Mapping[str, Sequence[Lane | Line | Zone | Signal | Mask]] = {
+    groups: Mapping[str, Sequence[Lane | Line | Zone | SignalHead | Mask]] = {
         "lanes": scene.lanes,
         "lines": scene.lines,
         "zones": scene.zones,
@@ -140,6 +140,7 @@ def _zoned(*kinds: ZoneKind) -> Callable[[Scene, ViolationKind], Iterator[str]]:
         if not scene.zones_of(*kinds):
             named = " or ".join(kinds)
             yield f"zones: there is no {named} and {kind} is on; draw one, or take {kind} out"
+        yield from _calibrated(scene, kind)
 
     return missing
 

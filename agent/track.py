@@ -12,6 +12,8 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from itertools import combinations
+from math import hypot
 
 from agent.motion import NS, misfit, predict
 from agent.plate import edit_distance
@@ -30,11 +32,14 @@ class TrackerSettings:
     clear_margin: float = 0.25
     """Least difference in fit (1 is the edge of the gate) between the right match and any rival."""
     max_points: int = 64
-    """Points kept: 64 of 200 bytes, at 25 frames/s every point of 2.5 s, every third of 8 s."""
+    """Points kept: 64 of 200 bytes, at 25 frames/s every point of 2.5 s, every third of 8 s; of a vehicle that waits
+    and then goes on, most are of its way."""
     kept_reads: int = 16
     """Best reads never dropped; more add nothing, as the frames of one track are not independent."""
     recent_points: int = 8
     """Latest points never dropped: the prediction needs them."""
+    max_duration_s: float = 300.0
+    """A vehicle that stands in view for longer is judged, and followed as a new one from then on."""
 
 
 CONFIDENT = 0.9
@@ -49,6 +54,8 @@ _REREAD_GROWTH = 1.25
 _PATIENT_READS = 8
 """Reads without agreement after which only every tenth of a second is tried: fog, dirt, a sticker."""
 _PATIENT_S = 0.1
+_STANDING_WIDTHS_PER_S = 0.2
+"""What a second at rest is worth beside way: a vehicle at walking pace goes four widths in it."""
 
 Pair = tuple[int, int]
 """Track id, index of the detection."""
@@ -63,10 +70,13 @@ class Tracker:
         self._next_id = 1
 
     def update(
-        self, frame_index: int, at: datetime, mono_ns: int, detections: Sequence[Detection]
+        self, frame_index: int, at: datetime, mono_ns: int, detections: Sequence[Detection], *, cut: bool = False
     ) -> tuple[Track, ...]:
-        """Take one frame's detections; returns the tracks that are open now and those that ended with this frame."""
-        closed = self._close_old(mono_ns)
+        """Take one frame's detections; returns the tracks that are open now and those that ended with this frame.
+
+        cut: new footage begins with this frame, so nobody has come from the one before it.
+        """
+        closed = self.close() if cut else self._close_old(mono_ns)
         distinct = _distinct(detections)
         fits = _fits(self._open, mono_ns, distinct)
         matches, withheld = assign(fits, self._settings.clear_margin)
@@ -88,13 +98,13 @@ class Tracker:
         self._open[track_id] = replace(track, points=self._bounded(points), broken=broken)
 
     def close(self) -> tuple[Track, ...]:
-        """There are no more frames: end all tracks."""
+        """Nothing goes on from here: end all tracks."""
         closed = tuple(replace(track, closed=True) for track in self._open.values())
         self._open.clear()
         return closed
 
-    def _close_old(self, mono_ns: int) -> list[Track]:
-        closed = [replace(t, closed=True) for t in self._open.values() if self._has_ended(t, mono_ns)]
+    def _close_old(self, mono_ns: int) -> tuple[Track, ...]:
+        closed = tuple(replace(t, closed=True) for t in self._open.values() if self._has_ended(t, mono_ns))
         for track in closed:
             del self._open[track.track_id]
         return closed
@@ -103,7 +113,9 @@ class Tracker:
         gap_s = (mono_ns - track.points[-1].mono_ns) / NS
         # the very next frame may always match, however slow the camera
         once = len(track.points) == 1 and track.missed > 0
-        return track.broken or gap_s > (self._settings.max_first_gap_s if once else self._settings.max_gap_s)
+        if track.broken or mono_ns - track.points[0].mono_ns > self._settings.max_duration_s * NS:
+            return True
+        return gap_s > (self._settings.max_first_gap_s if once else self._settings.max_gap_s)
 
     def _start(self, point: TrackPoint) -> None:
         self._open[self._next_id] = Track(self._next_id, (point,), missed=0, closed=False, broken=False)
@@ -114,14 +126,21 @@ class Tracker:
         self._open[track_id] = replace(track, points=self._bounded((*track.points, point)), missed=0)
 
     def _bounded(self, points: tuple[TrackPoint, ...]) -> tuple[TrackPoint, ...]:
-        """Without the point that leaves the smallest gap, once there are too many; first, latest and best stay."""
+        """Without the point that is missed least, once there are too many; first, latest and best reads stay."""
         if len(points) <= self._settings.max_points:
             return points
         best = sorted((i for i, p in enumerate(points) if p.read), key=lambda i: -_worth(points[i].read))
         kept = {0, *best[: self._settings.kept_reads]}
         free = [i for i in range(len(points) - self._settings.recent_points) if i not in kept]
-        drop = min(free, key=lambda i: points[i + 1].mono_ns - points[i - 1].mono_ns)
+        drop = min(free, key=lambda i: _gap(points[i - 1], points[i + 1]))
         return (*points[:drop], *points[drop + 1 :])
+
+
+def _gap(one: TrackPoint, other: TrackPoint) -> float:
+    """How much way, in plate widths, and time there is between two points."""
+    a, b = one.detection.box, other.detection.box
+    way = hypot(b.centre.x - a.centre.x, b.centre.y - a.centre.y) / max(a.width, b.width, 1.0)
+    return way + _STANDING_WIDTHS_PER_S * (other.mono_ns - one.mono_ns) / NS
 
 
 def _worth(read: PlateRead | None) -> float:
@@ -183,15 +202,22 @@ def _has_rival(pair: Pair, fits: Mapping[Pair, float], margin: float) -> bool:
 
 
 def plate_changed(reads: Sequence[PlateRead]) -> bool:
-    """Whether the latest two confident reads agree on a plate that an earlier confident read contradicts.
+    """Whether the latest two confident reads agree on a plate that two earlier ones, which agree as well, contradict.
 
-    One contradicting read is a misread, which fusion outvotes; two that agree are another vehicle. Texts one edit
-    apart are one plate.
+    One contradicting read is a misread, which fusion outvotes and validation doubts; two that agree are another
+    vehicle.
     """
     texts = [read.text for read in reads if is_confident(read)]
-    if len(texts) < 3 or edit_distance(texts[-1], texts[-2]) > 1:
+    latest, earlier = texts[-2:], texts[:-2]
+    if len(earlier) < 2 or not _is_one_plate(*latest):
         return False
-    return any(min(edit_distance(text, texts[-1]), edit_distance(text, texts[-2])) > 1 for text in texts[:-2])
+    others = [text for text in earlier if not any(_is_one_plate(text, each) for each in latest)]
+    return any(_is_one_plate(one, other) for one, other in combinations(others, 2))
+
+
+def _is_one_plate(one: str, other: str) -> bool:
+    """Whether two texts may be one plate misread: by up to two characters from afar. Neighbours' differ in six."""
+    return edit_distance(one, other) <= 2
 
 
 def is_confident(read: PlateRead) -> bool:

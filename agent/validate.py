@@ -10,11 +10,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from enum import StrEnum
+from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from agent.plate import LOW_TRUST_PREFIXES, VehicleClass, edit_distance, parse, special_kind, vehicle_class
+from agent.scene import Scene
 from agent.types import Decision, Outcome, PlateColour, PlateRead, PlateVote, Track, Violation, ViolationKind
+from agent.vehicle import PlateSize, fits, measure_plate
 
 
 class Reason(StrEnum):
@@ -41,7 +44,11 @@ class Reason(StrEnum):
     LOW_TRUST_PREFIX = "low_trust_prefix"
     """A prefix that is newer than the regulation's list."""
     CLASS_MISMATCH = "class_mismatch"
-    """Number range and plate colour contradict each other."""
+    """Number range and plate colour, or number range and lane, contradict each other."""
+    SIZE_MISMATCH = "size_mismatch"
+    """The plate's size is not that of the class its number says: a misread, or a plate that belongs elsewhere."""
+    GEOMETRY = "geometry"
+    """No plate is of this size: an advertisement, a number painted on a vehicle."""
     COLOUR_UNCLEAR = "colour_unclear"
     """The plate's colour, which exempts some vehicles, is not known."""
     MARGIN_SMALL = "margin_small"
@@ -51,69 +58,94 @@ class Reason(StrEnum):
 
 
 _REJECTING = frozenset({Reason.PLATE_UNREADABLE, Reason.TRACK_BROKEN, Reason.DUPLICATE})
-_TIME_BOUND = frozenset({ViolationKind.ODD_EVEN, ViolationKind.BUS_LANE, ViolationKind.EXPIRY})
+_TIME_BOUND = frozenset({ViolationKind.ODD_EVEN, ViolationKind.BUS_LANE, ViolationKind.STOPPING, ViolationKind.EXPIRY})
+"""Rules that go by the hour or the day; the others measure durations, for which the clock need not be right."""
+
+
+_READABLE = 0.5
+"""Readability from which a read's confidence is worth something."""
 
 
 class Thresholds(BaseModel):
-    """From where on the machine decides by itself. The defaults are meant for less than one wrong plate in a
-    thousand accepted; they hold as far as the reader's posteriors are calibrated."""
+    """From where on the machine decides by itself: `config/validation.yaml`, where each is explained."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
     accept_confidence: float = Field(default=0.97, gt=0.5, lt=1)
-    """Least posterior of the fused text. One read of 0.97 reaches it, or two of 0.9; four of 0.5 do not, because
-    the frames of one track err together."""
+    """Least posterior of the fused text."""
     review_confidence: float = Field(default=0.5, gt=0, lt=1)
     """Below it the text is more likely wrong than right, and would cost a person's time for nothing."""
     max_runner_up: float = Field(default=0.02, ge=0, lt=1)
-    """Highest posterior of any other text. Apart from `accept_confidence`, because one strong rival (B and 8, O and
-    Q) is worse than many weak ones."""
+    """Highest posterior of any other text."""
     min_support_frames: int = Field(default=2, ge=1)
-    """Frames whose own best text is the fused one: a single frame can be a compression artefact."""
+    """Frames whose own best text is the fused one."""
     min_points: int = Field(default=4, ge=1)
-    """Points of the track: what flashes up for less is not a vehicle that was followed."""
+    """Points of the track."""
     disagreeing_confidence: float = Field(default=0.9, gt=0, lt=1)
-    """Posterior from which one frame that says another plate (more than one character off) calls for a person."""
-    min_margin_odd_even: float = Field(default=0.005, ge=0)
-    """Share by which the parity's posterior has to pass the site's threshold; a parity is right or wrong, so little."""
+    """Posterior from which one frame that says another plate calls for a person."""
     min_margin: float = Field(default=0.1, ge=0)
-    """Share by which any measured quantity has to pass its limit: the plate's height above the road alone makes
-    distances a tenth too long."""
+    """Share by which a measured quantity has to pass its limit."""
+    min_margin_of: dict[ViolationKind, Annotated[float, Field(ge=0)]] = {
+        ViolationKind.ODD_EVEN: 0.005,
+        ViolationKind.SPEED: 0.0,
+        ViolationKind.EXPIRY: 0.0,
+    }
+    """The same for rules that differ."""
     duplicate_window_s: float = Field(default=900, ge=0)
-    """Same plate, same rule: a vehicle that waits, turns or loses its track is not accused twice in a quarter hour."""
+    """Same plate, same rule within so long: one act."""
+    duplicate_window_of_s: dict[ViolationKind, Annotated[float, Field(ge=0)]] = {
+        ViolationKind.STOPPING: 14400,
+        ViolationKind.EXPIRY: 86400,
+    }
+    """The same for rules that differ."""
+
+    def margin(self, kind: ViolationKind) -> float:
+        return self.min_margin_of.get(kind, self.min_margin)
+
+    def window_s(self, kind: ViolationKind) -> float:
+        return self.duplicate_window_of_s.get(kind, self.duplicate_window_s)
 
 
 class Recent:
     """Plates accused a short while ago, so that nobody is accused twice for one thing."""
 
-    def __init__(self, window_s: float) -> None:
-        self._window = timedelta(seconds=window_s)
+    def __init__(self, thresholds: Thresholds) -> None:
+        self._thresholds = thresholds
         self._moments: dict[tuple[ViolationKind, str], datetime] = {}
 
     def holds(self, kind: ViolationKind, plate: str, at: datetime) -> bool:
         moment = self._moments.get((kind, plate))
-        return moment is not None and abs(at - moment) <= self._window
+        return moment is not None and abs(at - moment) <= self._window(kind)
 
     def add(self, kind: ViolationKind, plate: str, at: datetime) -> None:
-        """Remember an accusation, and forget those that are out of the window."""
-        self._moments = {key: moment for key, moment in self._moments.items() if at - moment <= self._window}
+        """Remember an accusation, and forget those that are out of their window."""
+        self._moments = {key: moment for key, moment in self._moments.items() if at - moment <= self._window(key[0])}
         self._moments[kind, plate] = at
+
+    def _window(self, kind: ViolationKind) -> timedelta:
+        return timedelta(seconds=self._thresholds.window_s(kind))
 
 
 def validate(
-    violation: Violation, track: Track, thresholds: Thresholds, clock_synchronised: bool, recent: Recent
+    violation: Violation, track: Track, scene: Scene, thresholds: Thresholds, clock_synchronised: bool, recent: Recent
 ) -> Decision:
     """The decision on one candidate, with all reasons against it; `recent` learns of what was not rejected."""
-    reasons = tuple(_reasons(violation, track, thresholds, clock_synchronised, recent))
+    found = (
+        *_about_track(violation, track, thresholds, recent),
+        *_about_reading(violation.vote, track, thresholds),
+        *_about_plate(violation.vote),
+        *_about_vehicle(violation, track, scene),
+        *_about_rule(violation, thresholds, clock_synchronised),
+    )
+    reasons = tuple(dict.fromkeys(found))
     if _REJECTING.intersection(reasons):
         return Decision(Outcome.REJECTED, reasons)
     recent.add(violation.kind, violation.vote.text, violation.at)
     return Decision(Outcome.REVIEW if reasons else Outcome.ACCEPTED, reasons)
 
 
-def _reasons(
-    violation: Violation, track: Track, thresholds: Thresholds, clock_synchronised: bool, recent: Recent
-) -> Iterator[Reason]:
+def _about_track(violation: Violation, track: Track, thresholds: Thresholds, recent: Recent) -> Iterator[Reason]:
+    """What nobody could settle by looking."""
     vote = violation.vote
     if not vote.text or vote.confidence < thresholds.review_confidence:
         yield Reason.PLATE_UNREADABLE
@@ -121,12 +153,6 @@ def _reasons(
         yield Reason.TRACK_BROKEN
     if recent.holds(violation.kind, vote.text, violation.at):
         yield Reason.DUPLICATE
-    yield from _about_reading(vote, track, thresholds)
-    yield from _about_plate(vote)
-    if violation.margin < _least_margin(violation.kind, thresholds):
-        yield Reason.MARGIN_SMALL
-    if not clock_synchronised and violation.kind in _TIME_BOUND:
-        yield Reason.CLOCK_UNSYNCHRONISED
 
 
 def _about_reading(vote: PlateVote, track: Track, thresholds: Thresholds) -> Iterator[Reason]:
@@ -143,7 +169,7 @@ def _about_reading(vote: PlateVote, track: Track, thresholds: Thresholds) -> Ite
 
 
 def _contradicts(read: PlateRead, vote: PlateVote, thresholds: Thresholds) -> bool:
-    sure = read.confidence * read.readability >= thresholds.disagreeing_confidence
+    sure = read.confidence >= thresholds.disagreeing_confidence and read.readability >= _READABLE
     return sure and edit_distance(read.text, vote.text) > 1
 
 
@@ -162,5 +188,23 @@ def _about_plate(vote: PlateVote) -> Iterator[Reason]:
         yield Reason.COLOUR_UNCLEAR
 
 
-def _least_margin(kind: ViolationKind, thresholds: Thresholds) -> float:
-    return thresholds.min_margin_odd_even if kind is ViolationKind.ODD_EVEN else thresholds.min_margin
+def _about_vehicle(violation: Violation, track: Track, scene: Scene) -> Iterator[Reason]:
+    """Whether the class that the number says is the one that was seen, and may be where it was."""
+    plate = parse(violation.vote.text)
+    seen = measure_plate(track.points, scene.calibration)
+    if seen and seen.size is PlateSize.NO_PLATE:
+        yield Reason.GEOMETRY
+    elif seen and plate and not fits(seen.size, vehicle_class(plate)):
+        yield Reason.SIZE_MISMATCH
+    lane = next((lane for lane in scene.lanes if lane.id == violation.lane_id), None)
+    expected = lane.vehicle_classes if lane else None
+    if plate and expected and vehicle_class(plate) not in expected:
+        yield Reason.CLASS_MISMATCH
+
+
+def _about_rule(violation: Violation, thresholds: Thresholds, clock_synchronised: bool) -> Iterator[Reason]:
+    """How clearly the rule was broken, and whether the unit knows when."""
+    if violation.margin < thresholds.margin(violation.kind):
+        yield Reason.MARGIN_SMALL
+    if not clock_synchronised and violation.kind in _TIME_BOUND:
+        yield Reason.CLOCK_UNSYNCHRONISED

@@ -129,11 +129,14 @@ def _segment(camera: Camera, start: Floats, end: Floats) -> list[list[float]]:
 def _calibration(scenario: Scenario, rng: np.random.Generator) -> dict[str, Any]:
     survey, height_m = scenario.survey, scenario.camera.height_m
     measured = height_m + rng.normal(0, survey.camera_height_error_m)
-    content: dict[str, Any] = {
+    return {
         "marks": list(_marks(scenario, rng)),
+        # exact marks are right but for their last digit
+        "mark_error_m": survey.mark_error_m or 0.001,
+        "mark_error_px": survey.mark_error_px or 0.01,
         "camera_height_m": round(float(measured), 2),
+        "camera_height_error_m": survey.camera_height_error_m,
     }
-    return content | {key: value for key, value in survey.model_dump().items() if value}
 
 
 def _marks(scenario: Scenario, rng: np.random.Generator) -> Iterator[dict[str, list[float]]]:

@@ -68,14 +68,13 @@ def follow(
     seconds: float,
     *,
     fps: float = 25.0,
-    plate_px: float = 40.0,
     reads: Sequence[PlateRead] = (),
 ) -> Track:
     """A track whose plate is at `place(s)` after s seconds; the reads are those of its first points."""
     points = []
     for n in range(round(seconds * fps) + 1):
         x, y = place(n / fps)
-        box = Box(x - plate_px / 2, y - plate_px / 6, x + plate_px / 2, y + plate_px / 6)
+        box = Box(x - 20, y - 7, x + 20, y + 7)
         detection = Detection(box, (box.centre,) * 4, 0.9)
         moment = at.astimezone(UTC) + timedelta(seconds=n / fps)
         said = reads[n] if n < len(reads) else None
@@ -90,7 +89,7 @@ def drive(at: datetime, start: Point = TOP, end: Point = BOTTOM, seconds: float 
         share = elapsed_s / seconds
         return Point(start.x + (end.x - start.x) * share, start.y + (end.y - start.y) * share)
 
-    return follow(at, place, seconds, plate_px=plate_px)
+    return follow(at, place, seconds)
 
 
 def judge(

@@ -1,21 +1,20 @@
 """Bus lane (jalur khusus bus): drives in it while it holds, with a plate of a class it is not for.
 
-How much of its way a vehicle is inside is measured in widths of its own plate, which are metres but for the plate's
-size, so no calibration is needed. Who crosses the lane to turn is inside for a small share of the way.
+Who crosses the lane to turn is inside for a short way and a small share of it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from math import hypot
 
+from agent.calibration import Calibration
 from agent.markings import Zone, ZoneKind
 from agent.plate import parse, posterior, vehicle_class
 from agent.rules.calendar import Calendar
 from agent.rules.law import NoTerms, RuleLaw
-from agent.rules.path import clearest, named_frames, strides
+from agent.rules.path import clearest, named_frames, on_road, road_places, strides
 from agent.rules.schedule import in_force
 from agent.scene import Scene
 from agent.signal import Signals
@@ -33,12 +32,14 @@ class BusLane:
 
     def evaluate(self, track: Track, vote: PlateVote, scene: Scene, signals: Signals) -> Violation | None:
         """A finding when enough of the way is inside; its margin is the lesser of share and path past their least."""
-        ways = (way for way in (_way(track, zone) for zone in scene.zones_of(ZoneKind.BUS_LANE)) if way)
-        way = max(ways, key=lambda each: each.inside_widths, default=None)
+        if scene.calibration is None:
+            return None
+        ways = [_way(track, zone, scene.calibration) for zone in scene.zones_of(ZoneKind.BUS_LANE)]
+        way = max(filter(None, ways), key=lambda each: each.inside_m, default=None)
         if way is None or vote.colour in way.zone.permitted_colours:
             return None
         settings = scene.bus_lane
-        margin = min(way.share / settings.min_share_inside, way.inside_widths / settings.min_path_widths) - 1
+        margin = min(way.share / settings.min_share_inside, way.inside_m / settings.min_path_m) - 1
         outsider = _outsider(vote, way.zone)
         if margin < 0 or outsider < settings.min_class_posterior:
             return None
@@ -67,8 +68,8 @@ class BusLane:
                 ("hours", force.span),
                 ("share_inside", f"{way.share:.2f}"),
                 ("min_share_inside", f"{scene.bus_lane.min_share_inside:.2f}"),
-                ("path_inside", f"{way.inside_widths:.1f} plate widths"),
-                ("min_path", f"{scene.bus_lane.min_path_widths:.1f} plate widths"),
+                ("path_inside", f"{way.inside_m:.1f} m"),
+                ("min_path", f"{scene.bus_lane.min_path_m:.1f} m"),
                 ("class_posterior", f"{outsider:.4f}"),
                 ("permitted", ", ".join((*zone.permitted_classes, *zone.permitted_colours)) or "none"),
                 ("zone", zone.id),
@@ -82,24 +83,24 @@ class _Way:
     zone: Zone
     points: tuple[TrackPoint, ...]
     """Those inside."""
-    inside_widths: float
+    inside_m: float
     share: float
 
 
-def _way(track: Track, zone: Zone) -> _Way | None:
+def _way(track: Track, zone: Zone, calibration: Calibration) -> _Way | None:
     """A track's way through a zone; None where it never is inside or never moves."""
-    points = tuple(point for point in track.points if zone.holds(point.detection.box.centre))
-    steps = [(track.points[a], track.points[b]) for a, b in pairwise(strides(track.points))]
-    whole = sum(_widths(step) for step in steps)
-    inside = sum(_widths(step) for step in steps if all(zone.holds(p.detection.box.centre) for p in step))
-    return _Way(zone, points, inside, inside / whole) if points and whole > 0 else None
-
-
-def _widths(step: Sequence[TrackPoint]) -> float:
-    """A step's length in widths of the plate."""
-    one, other = (point.detection.box for point in step)
-    distance = hypot(other.centre.x - one.centre.x, other.centre.y - one.centre.y)
-    return 2 * distance / max(one.width + other.width, 1.0)
+    points = on_road(track, calibration)
+    inside = [zone.holds(point.detection.box.centre) for point in points]
+    if not any(inside):
+        return None
+    places = road_places(points, calibration)
+    steps = list(pairwise(strides(points)))
+    lengths = [hypot(places[b].x - places[a].x, places[b].y - places[a].y) for a, b in steps]
+    inside_m = sum(length for length, (a, b) in zip(lengths, steps, strict=True) if inside[a] and inside[b])
+    if sum(lengths) == 0:
+        return None
+    within = tuple(point for point, is_in in zip(points, inside, strict=True) if is_in)
+    return _Way(zone, within, inside_m, inside_m / sum(lengths))
 
 
 def _outsider(vote: PlateVote, zone: Zone) -> float:

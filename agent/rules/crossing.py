@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from agent.calibration import Calibration
-from agent.markings import Lane, Line, Signal
-from agent.rules.path import crossed, past_line_m
+from agent.markings import Lane, Line, SignalHead
+from agent.rules.path import crossed, on_road, past_line_m
 from agent.scene import Scene
 from agent.types import Track, TrackPoint, ViolationKind
 
@@ -16,7 +16,7 @@ class Crossing:
     """A vehicle that crossed its stop line, from a lane that the light governs."""
 
     lane: Lane
-    signal: Signal
+    signal: SignalHead
     points: tuple[TrackPoint, ...]
     past_m: tuple[float, ...]
     """How far each point is past the line, metres; negative: before it."""
@@ -42,13 +42,13 @@ def find_crossing(track: Track, scene: Scene, kind: ViolationKind) -> Crossing |
 
 
 def _crossing(
-    track: Track, lane: Lane, signal: Signal, line: Line, scene: Scene, calibration: Calibration
+    track: Track, lane: Lane, signal: SignalHead, line: Line, scene: Scene, calibration: Calibration
 ) -> Crossing | None:
-    on_road = tuple(point for point in track.points if calibration.on_road(point.detection.box.centre))
-    past_m = past_line_m(on_road, line.points, lane, calibration)
+    points = on_road(track, calibration)
+    past_m = past_line_m(points, line.points, lane, calibration)
     found = crossed(past_m, scene.crossing.hysteresis_m)
-    if found is None or scene.lane_at(on_road[found[0]].detection.box.centre) is not lane:
+    if found is None or scene.lane_at(points[found[0]].detection.box.centre) is not lane:
         return None
     before, after = found
     cleared = next((i for i in range(after, len(past_m)) if past_m[i] >= scene.crossing.clear_m), None)
-    return Crossing(lane, signal, on_road, tuple(past_m), before, after, cleared)
+    return Crossing(lane, signal, points, tuple(past_m), before, after, cleared)

@@ -13,8 +13,11 @@ from agent.types import Point, Track, TrackPoint, ViolationKind
 NS = 1_000_000_000
 _STRIDE_NS = 200_000_000
 """Path length is taken over strides of 0.2 s: over single frames, corner jitter would add up to a detour."""
-_STILL_WIDTHS = 0.5
-"""A plate that stays within half its width is at rest: 0.2 m for a car, and ten times a detector's jitter."""
+_BESIDE_WIDTHS = 0.25
+"""Hysteresis of a line in the picture, in widths of the plate."""
+_STILL_M = 0.8
+"""A plate that stays within so much of the road, metres, is at rest: a pixel is 0.15 m at 40 m under a camera 4.5 m up,
+and a detector's jitter over half a minute is four of them."""
 
 
 def main_lane(track: Track, scene: Scene, kind: ViolationKind) -> tuple[Lane, tuple[TrackPoint, ...]] | None:
@@ -68,7 +71,7 @@ def past_line_m(
     length = hypot(b.x - a.x, b.y - a.y)
     across = Point((a.y - b.y) / length, (b.x - a.x) / length)
     sense = 1.0 if across.x * heading.x + across.y * heading.y > 0 else -1.0
-    places = (calibration.to_road(point.detection.box.centre) for point in points)
+    places = road_places(points, calibration)
     return [sense * ((place.x - a.x) * across.x + (place.y - a.y) * across.y) for place in places]
 
 
@@ -89,22 +92,44 @@ def crossed(past: Sequence[float], hysteresis: float) -> tuple[int, int] | None:
     return found
 
 
-def longest_rest(points: Sequence[TrackPoint]) -> tuple[TrackPoint, TrackPoint] | None:
+def crosses_line(points: Sequence[TrackPoint], line: tuple[Point, Point]) -> bool:
+    """Whether the plate crossed a line in the picture, either way, between its ends."""
+    (ax, ay), (bx, by) = line
+    length = hypot(bx - ax, by - ay)
+    along, beside = [], []
+    for point in points:
+        x, y = point.detection.box.centre
+        along.append(((x - ax) * (bx - ax) + (y - ay) * (by - ay)) / length**2)
+        beside.append(((x - ax) * (by - ay) - (y - ay) * (bx - ax)) / length / max(point.detection.box.width, 1.0))
+    found = crossed(beside, _BESIDE_WIDTHS) or crossed([-each for each in beside], _BESIDE_WIDTHS)
+    return found is not None and all(0 <= along[index] <= 1 for index in found)
+
+
+def road_places(points: Sequence[TrackPoint], calibration: Calibration) -> list[Point]:
+    """Where the plates' lines of sight meet the road, metres."""
+    return [calibration.to_road(point.detection.box.centre) for point in points]
+
+
+def on_road(track: Track, calibration: Calibration) -> tuple[TrackPoint, ...]:
+    """The track's points below the horizon."""
+    return tuple(point for point in track.points if calibration.on_road(point.detection.box.centre))
+
+
+def longest_rest(points: Sequence[TrackPoint], calibration: Calibration) -> tuple[TrackPoint, TrackPoint] | None:
     """The first and last of the neighbouring points between which the plate stood still longest; None: it never did."""
+    places = road_places(points, calibration)
     best: tuple[TrackPoint, TrackPoint] | None = None
     begin = 0
     for end in range(len(points)):
-        while not _is_still(points[begin : end + 1]):
+        while not _is_still(places[begin : end + 1]):
             begin += 1
         if begin < end and (best is None or _lasts_ns(points[begin], points[end]) > _lasts_ns(*best)):
             best = points[begin], points[end]
     return best
 
 
-def _is_still(points: Sequence[TrackPoint]) -> bool:
-    centres = [point.detection.box.centre for point in points]
-    reach = _STILL_WIDTHS * points[0].detection.box.width
-    return all(max(each) - min(each) <= reach for each in zip(*centres, strict=True))
+def _is_still(places: Sequence[Point]) -> bool:
+    return all(max(each) - min(each) <= _STILL_M for each in zip(*places, strict=True))
 
 
 def _lasts_ns(first: TrackPoint, last: TrackPoint) -> int:

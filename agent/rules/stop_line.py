@@ -27,9 +27,9 @@ class StopLine:
         """A finding when the vehicle stood past the line on red; its margin is the time past the least one."""
         crossing = find_crossing(track, scene, self.kind)
         light = signals.get(crossing.signal.id) if crossing else None
-        if crossing is None or light is None or not _may_not_cross(crossing, light):
+        if crossing is None or light is None or scene.calibration is None or not _may_not_cross(crossing, light):
             return None
-        rest = longest_rest(_past(crossing, scene))
+        rest = longest_rest(_past(crossing, scene), scene.calibration)
         stood_s = light.red_within_s(rest[0].mono_ns, rest[1].mono_ns) if rest else 0.0
         if rest is None or stood_s < scene.crossing.min_stand_s:
             return None

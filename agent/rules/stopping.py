@@ -1,22 +1,25 @@
 """Stopping (berhenti di tempat terlarang): stands in a box junction or a no-stopping zone for too long.
 
-At rest is a plate that stays within half its own width. A vehicle that never leaves is judged when its track ends,
-which the tracker sees to after some minutes.
+A vehicle that never leaves is judged when its track ends, which the tracker sees to after some minutes.
 """
 
 from __future__ import annotations
 
+from agent.calibration import Calibration
 from agent.markings import Zone, ZoneKind
 from agent.plate import parse, posterior, vehicle_class
 from agent.rules.calendar import Calendar
 from agent.rules.law import NoTerms, RuleLaw
-from agent.rules.path import NS, longest_rest, named_frames
+from agent.rules.path import NS, longest_rest, named_frames, on_road
 from agent.rules.schedule import in_force
 from agent.scene import Scene
 from agent.signal import Signals
 from agent.types import PlateVote, Track, TrackPoint, Violation, ViolationKind
 
 Rest = tuple[TrackPoint, TrackPoint]
+_ZONES = (ZoneKind.BOX_JUNCTION, ZoneKind.NO_STOPPING)
+_MAY_BE_PERMITTED = 0.02
+"""A number is taken for one of a permitted class when it is that with more than this probability."""
 
 
 class Stopping:
@@ -30,8 +33,10 @@ class Stopping:
 
     def evaluate(self, track: Track, vote: PlateVote, scene: Scene, signals: Signals) -> Violation | None:
         """A finding for the zone whose limit was passed most; its margin is the time at rest past the limit."""
-        zones = scene.zones_of(ZoneKind.BOX_JUNCTION, ZoneKind.NO_STOPPING)
-        rests = [(zone, rest) for zone in zones if (rest := _rest(track, zone)) and not _is_permitted(vote, zone)]
+        if scene.calibration is None:
+            return None
+        zones = [zone for zone in scene.zones_of(*_ZONES) if not _is_permitted(vote, zone)]
+        rests = [(zone, rest) for zone in zones if (rest := _rest(track, zone, scene.calibration))]
         found = max(rests, key=lambda each: _margin(each[0], each[1], scene), default=None)
         if found is None or _margin(*found, scene) < 0:
             return None
@@ -64,15 +69,15 @@ class Stopping:
         )
 
 
-def _rest(track: Track, zone: Zone) -> Rest | None:
+def _rest(track: Track, zone: Zone, calibration: Calibration) -> Rest | None:
     """The longest rest of which every point is inside the zone."""
     runs: list[list[TrackPoint]] = [[]]
-    for point in track.points:
+    for point in on_road(track, calibration):
         if zone.holds(point.detection.box.centre):
             runs[-1].append(point)
         elif runs[-1]:
             runs.append([])
-    rests = [rest for run in runs if (rest := longest_rest(run))]
+    rests = [rest for run in runs if (rest := longest_rest(run, calibration))]
     return max(rests, key=_rest_s, default=None)
 
 
@@ -84,10 +89,6 @@ def _is_permitted(vote: PlateVote, zone: Zone) -> bool:
         return plate is not None and vehicle_class(plate) in zone.permitted_classes
 
     return vote.colour in zone.permitted_colours or posterior(vote, is_of_it) > _MAY_BE_PERMITTED
-
-
-_MAY_BE_PERMITTED = 0.02
-"""As for bus lanes: less than one in fifty that the number's class is permitted."""
 
 
 def _rest_s(rest: Rest) -> float:

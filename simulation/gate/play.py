@@ -7,12 +7,16 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from agent.config import HOME
 from agent.pipeline import Followed, Pipeline
 from agent.recording import Player, Recording
 from agent.replay import decision_line
 from agent.rules import build_rules, load_calendar, load_law
+from agent.settings import load_yaml
 from agent.track import Tracker
 from agent.validate import Thresholds
+
+VALIDATION = HOME / "config" / "validation.yaml"
 
 
 def play(recording: Recording, law: Path, calendars: Path, start: datetime | None = None) -> tuple[Followed, ...]:
@@ -20,7 +24,10 @@ def play(recording: Recording, law: Path, calendars: Path, start: datetime | Non
     player = Player(recording, start)
     scene = recording.header.site
     rules = build_rules(scene, load_law(law), load_calendar(calendars))
-    pipeline = Pipeline(player, player, Tracker(), scene, rules, Thresholds(), player, clock_synchronised=True)
+    thresholds = load_yaml(VALIDATION, Thresholds)
+    pipeline = Pipeline(
+        player, player, Tracker(), scene, rules, thresholds, player, clock_synchronised=True, cuts=player
+    )  # fmt: skip
     return tuple(pipeline.run(player.frames()))
 
 

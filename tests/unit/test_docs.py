@@ -3,11 +3,22 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from pathlib import Path
 
+import pytest
+
+from agent.calibration import Calibration
+from agent.markings import GpioLamps, Lamps, Lane, SignalHead, SitePart, Zone
+from agent.scene import Scene
+from agent.types import ViolationKind
+from agent.validate import Reason
 from dispatcher.workflow import diagram
 
 ROOT = Path(__file__).parents[2]
+SETTINGS: list[type[SitePart]] = [
+    type(value) for field in Scene.model_fields.values() if isinstance(value := field.default, SitePart)
+]
 LINK = re.compile(r"\]\((?!https?:|#)([^)#]+)\)")
 
 
@@ -15,6 +26,22 @@ def test_the_workflow_in_the_docs_is_the_table() -> None:
     """An operator who looks up what a state leads to must not be told what it led to last year."""
     shown = (ROOT / "docs" / "reference" / "workflow.md").read_text().partition("```mermaid\n")[2]
     assert shown.partition("```")[0].strip() == diagram().strip()
+
+
+@pytest.mark.parametrize(
+    ("page", "words"),
+    [
+        ("rules.md", ViolationKind),
+        ("validation.md", Reason),
+        ("site.md", (*Scene.model_fields, *Lane.model_fields, *Zone.model_fields, *SignalHead.model_fields)),
+        ("site.md", (*Calibration.model_fields, *Lamps.model_fields, *GpioLamps.model_fields)),
+        ("site.md", [name for part in SETTINGS for name in part.model_fields]),
+    ],
+)
+def test_the_reference_leaves_nothing_out(page: str, words: Iterable[str]) -> None:
+    """A technician finds every field, rule and reason in its table, also the one that came last."""
+    text = (ROOT / "docs" / "reference" / page).read_text()
+    assert [word for word in words if f"`{word}`" not in text] == []
 
 
 def test_no_link_in_the_docs_is_dead() -> None:

@@ -31,8 +31,8 @@ SCENE = Scene.model_validate(
         "picture": {"width": 400, "height": 400},
         "rules": ["odd_even", "wrong_way"],
         "lanes": [{"id": "L1", "polygon": LANE, "direction": [[200, 0], [200, 400]]}],
+        "lines": [{"id": "trip", "points": [[90, 200], [310, 200]]}, {"id": "off", "points": [[310, 200], [390, 200]]}],
         "ignore": [{"id": "caption", "polygon": [[0, 0], [90, 0], [90, 90], [0, 90]]}],
-        "calibration": {"marks": [{"picture": p, "road_m": [p[0] / 10, p[1] / 10]} for p in LANE]},
     }
 )
 
@@ -115,6 +115,67 @@ def test_doubt_goes_to_a_person_with_its_reason() -> None:
     assert finding.decision.outcome is Outcome.REVIEW
     assert built.counters["outcome.review"] == 1
     assert built.counters[f"reason.{finding.decision.reasons[0]}"] == 1
+
+
+@pytest.mark.parametrize("way", [DOWN, UP])
+def test_lines_count_who_crosses_them(way: list[float]) -> None:
+    """An operator sees how many vehicles passed, whichever way, and none twice for trembling on the line."""
+    built = pipeline([*way[:25], *[200.0 + (-1) ** n * 5 for n in range(10)], *way[25:40]], "B1235XYZ")
+    findings(built)
+    assert (built.counters["crossed.trip"], built.counters["crossed.off"]) == (1, 0)
+
+
+LAMPS = {"red": 20, "yellow": 50, "green": 80}
+JUNCTION = SCENE.model_dump() | {
+    "rules": ["red_light", "stop_line"],
+    "lines": [{"id": "stop", "points": [[90, 200], [310, 200]]}],
+    "signals": [
+        {
+            "id": "S",
+            "stop_line": "stop",
+            "lanes": ["L1"],
+            "lamps": {name: [[350, y - 9], [370, y - 9], [370, y + 9], [350, y + 9]] for name, y in LAMPS.items()},
+        }
+    ],
+    # two hundred pixels to the metre: a plate of 80 pixels is a plate
+    "calibration": {"marks": [{"picture": p, "road_m": [p[0] / 200, p[1] / 200]} for p in LANE]},
+    "crossing": {"hysteresis_m": 0.05, "clear_m": 0.3},
+}
+
+
+def lit(count: int, red_from: int) -> list[Frame]:
+    """Frames with a light that turns from green to red."""
+    made = frames(count)
+    for frame in made:
+        frame.image[:] = 10
+        colour = (60, 70, 255) if frame.index >= red_from else (190, 255, 70)
+        y = LAMPS["red"] if frame.index >= red_from else LAMPS["green"]
+        frame.image[y - 6 : y + 6, 354:366] = colour
+    return made
+
+
+@pytest.mark.parametrize(("red_from", "guilty"), [(5, True), (20, False), (60, False)])
+def test_who_runs_the_light_in_the_picture_is_accepted(red_from: int, guilty: bool) -> None:
+    """From the lamps' pixels to the decision: red for half a second and more before the line, and nobody else."""
+    site = Scene.model_validate(JUNCTION)
+    rules = build_rules(site, load_law(CONFIG / "law"), load_calendar(CONFIG / "calendars"))
+    eyes, says = Road(DOWN), Says(Candidate("B1235XYZ", 0.995))
+    lights = LampsInPicture(site.signals)
+    built = Pipeline(eyes, says, Tracker(), site, rules, Thresholds(), lights, clock_synchronised=True)
+    found = [finding for each in built.run(iter(lit(50, red_from))) for finding in each.findings]
+    assert [(f.violation.kind, f.decision.outcome) for f in found] == [("red_light", Outcome.ACCEPTED)] * guilty
+
+
+def test_a_cut_ends_vehicles_and_lights() -> None:
+    """After a cut nobody is where he was before it, and no light has been red before."""
+    built = pipeline(DOWN, "B1235XYZ")
+    made = frames(50)
+    for frame in made:
+        frame.image[:] = 0
+        frame.image[100 * (frame.index >= 25) :: 7] = 200
+    followed = list(built.run(iter(made)))
+    assert built.counters["cuts"] == 1
+    assert [each.track.points[-1].frame_index for each in followed] == [24, 49]
 
 
 def test_masked_regions_are_not_looked_at() -> None:

@@ -6,7 +6,7 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from roads import CALENDAR, EVEN, ODD, TUESDAY_24TH, WIB, drive, judge, scene, vote
+from roads import CALENDAR, EVEN, LAW, ODD, TUESDAY_24TH, WIB, drive, judge, scene, vote
 
 from agent.errors import ConfigError
 from agent.plate import fuse
@@ -146,6 +146,16 @@ def test_rules_that_do_not_exist_are_refused(tmp_path: Path) -> None:
         load_law(tmp_path)
     with pytest.raises(ConfigError, match="holds no calendar"):
         load_calendar(tmp_path)
+
+
+def test_every_rule_has_its_law() -> None:
+    """A rule that can be switched on can be accused of: article, wording and fine are there."""
+    assert set(LAW.by_kind) == set(ViolationKind)
+    for law in LAW.by_kind.values():
+        version = law.on(date(2026, 11, 24))
+        assert version is not None
+        assert version.pasal.startswith("Pasal ")
+        assert version.denda_maksimal_idr >= 250_000
 
 
 def test_law_versions_must_not_overlap(tmp_path: Path) -> None:

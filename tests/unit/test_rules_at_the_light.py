@@ -52,7 +52,7 @@ def halts(stands_at_m: float, arrives_at_s: float, seconds: float, goes_at_s: fl
         past_m = stands_at_m - 5 * max(0.0, arrives_at_s - s) + 5 * max(0.0, s - goes_at_s)
         return Point(150, LINE_Y + 10 * past_m)
 
-    return follow(TUESDAY_24TH, place, seconds, plate_px=4)
+    return follow(TUESDAY_24TH, place, seconds)
 
 
 def red_light(track: Track, signals: Signals, site: Scene | None = None) -> Violation | None:
@@ -159,7 +159,7 @@ def test_stop_line_finding() -> None:
         (halts(0.2, 5, 20), light((0, RED))),  # on the line, within its jitter
         (halts(2.0, 5, 20), light((0, GREEN), (8, RED))),  # held up by the traffic ahead
         (halts(2.0, 5, 20), light((0, RED), (6, GREEN))),  # stands on green
-        (halts(2.0, 5, 6.9), light((0, RED))),  # for less than two seconds
+        (halts(2.0, 5, 6.7), light((0, RED))),  # for less than two seconds
         (halts(2.0, 5, 20), {}),
         (through(5.0), light((0, RED))),  # red_light, not both
         (halts(2.0, 5, 20, goes_at_s=15), light((0, RED))),  # goes on red: red_light

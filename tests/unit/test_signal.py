@@ -12,7 +12,7 @@ import pytest
 from agent.errors import ConfigError
 from agent.lamps import LampsInPicture, Level, classify
 from agent.lights import GpioLights, MqttLights, decode, open_gpio, open_lights
-from agent.markings import GpioLamps, Signal
+from agent.markings import GpioLamps, SignalHead
 from agent.signal import LightHistory, with_samples
 from agent.types import Frame, Image, LightSample, LightState
 
@@ -101,7 +101,7 @@ def _box(y: int, half: int = 12) -> list[tuple[int, int]]:
     return [(30 - half, y - half), (30 + half, y - half), (30 + half, y + half), (30 - half, y + half)]
 
 
-SIGNAL = Signal.model_validate(
+SIGNAL = SignalHead.model_validate(
     {
         "id": "S1",
         "stop_line": "stop",

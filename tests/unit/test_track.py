@@ -132,10 +132,35 @@ def test_one_plate_found_twice_is_one_plate() -> None:
 
 
 def test_a_cut_ends_all_tracks() -> None:
-    """After a cut in the footage nobody has driven from one scene to the other."""
-    before, after = drive_by(-3)[:10], drive_by(4, far_m=20)[:10]
-    tracks = follow([[p] for p in before] + [[p] for p in after])
-    assert len(tracks) == 2
+    """After a cut in the footage nobody has driven from one scene to the other, however well the places fit."""
+    path = drive_by(0)
+    tracker = Tracker()
+    for index, found in enumerate(path[:20]):
+        tracks = tracker.update(index, START, index * 40_000_000, [found], cut=index == 10)
+        assert {t.track_id for t in tracks if not t.closed} == {1 + (index >= 10)}
+        assert [t.track_id for t in tracks if t.closed] == ([1] if index == 10 else [])
+
+
+def test_a_vehicle_that_never_leaves_is_judged() -> None:
+    """A parked car ends as a track after five minutes, and is followed as a new one from there."""
+    tracker = Tracker()
+    ended = []
+    for second in range(0, 700):
+        tracks = tracker.update(second, START, second * 1_000_000_000 // 2, [plate(100, 100)])
+        ended += [t for t in tracks if t.closed]
+    assert [t.track_id for t in ended] == [1]
+    assert ended[0].points[0].frame_index == 0
+    assert ended[0].points[-1].frame_index == 600
+
+
+def test_a_vehicle_that_waits_keeps_the_points_of_its_way() -> None:
+    """A minute at the red light does not cost the moments in which the line was crossed."""
+    waiting = [plate(100, 100)] * 1500
+    going = [plate(100, 100 + 10 * n) for n in range(60)]
+    track = follow([[p] for p in [*waiting, *going]])[1]
+    on_way = [p.frame_index for p in track.points if p.frame_index >= 1500]
+    assert len(on_way) >= 20
+    assert max(b - a for a, b in pairwise(on_way)) <= 6
 
 
 def test_points_are_bounded_and_even() -> None:
@@ -176,6 +201,8 @@ def test_a_changed_plate_breaks_the_track() -> None:
 def test_a_single_misread_does_not_break_a_track() -> None:
     """One frame with a glare does not let an offender go."""
     assert not _with_reads("B1234XYZ", "D5678AB", "B1234XYZ").broken
+    assert not _with_reads("D5678AB", "B1234XYZ", "B1234XYZ", "B1234XYZ").broken
+    assert not _with_reads("B1284XYV", "B1284XYV", "B1234XYZ", "B1234XYZ").broken  # from afar, then from near
     assert not _with_reads("B1234XYZ", "B1234XYZ", "B1284XYZ", "B1284XYZ").broken
     assert not plate_changed([read("B1234XYZ"), read("D5678AB", 0.5), read("D5678AB", 0.5)])
 
