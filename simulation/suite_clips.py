@@ -22,7 +22,7 @@ _TRIES = 400
 _PATIENCE_S = 0.15
 """How much later a driver may come for each time that the road was full."""
 _SPACING_S = 1.1
-_TAILGATING = 0.15
+_TAILGATING = 0.1
 _MOST_S = 90.0
 
 RULES = tuple(ViolationKind)
@@ -80,7 +80,7 @@ def _close_up(plan: Plan, ahead: Trip, setting: Setting) -> None:
     if plan["lane"] != ahead.plan.lane or ways[0] != ways[1]:
         return
     plan["speed_kmh"] = ahead.plan.speed_kmh
-    gap_s = (SHAPES[ahead.plan.kind].length_m + setting.between(1.6, 7)) / (ahead.plan.speed_kmh / 3.6)
+    gap_s = (SHAPES[ahead.plan.kind].length_m + setting.between(2, 9)) / (ahead.plan.speed_kmh / 3.6)
     plan["enters_at_s"] = round(ahead.plan.enters_at_s + gap_s, 2)
 
 

@@ -290,7 +290,7 @@ def _expiry(plan: Plan, offends: bool, setting: Setting) -> None:
     months = -int(setting.rng.integers(3, 48)) if offends else int(setting.one_of((0, 1, 2, 6, 14, 30, 50)))
     plan["expiry"] = _month(today, months)
     plan["offset_m"] = round(plan["offset_m"] * 0.4, 2)
-    arriving(plan, setting, 20, setting.between(0.8, setting.span_s))
+    arriving(plan, setting, 14, setting.between(0.8, setting.span_s))
 
 
 def _month(day: date, later: int) -> str:

@@ -61,12 +61,13 @@ def _pole(
     near_m: float = 11.2,
     focal_px: float | None = None,
     upper_deg: float | None = None,
+    higher_m: float = 0.0,
 ) -> Pole:
     """A camera whose picture begins at `near_m`, give or take, or whose upper edge looks down by `upper_deg`; a large
     one for more than two lanes."""
     width, height = (1920, 1080) if lanes > 2 else (1280, 720)
     focal_px = focal_px or float(rng.uniform(2400, 2850))
-    height_m, near_m = float(rng.uniform(4.0, 4.9)), near_m * float(rng.uniform(0.96, 1.06))
+    height_m, near_m = float(rng.uniform(4.0, 4.9)) + higher_m, near_m * float(rng.uniform(0.96, 1.06))
     half_deg = degrees(atan(height / 2 / focal_px))
     pitch_deg = upper_deg + half_deg if upper_deg else degrees(atan(height_m / near_m)) - half_deg
     return Pole(
@@ -201,7 +202,7 @@ def _stopping(sky: Sky, rng: np.random.Generator) -> Road:
 
 
 def _expiry(sky: Sky, rng: np.random.Generator) -> Road:
-    """A long lens on one lane: the second line is a fifth as high as the number."""
+    """A long lens on one lane from a gantry: the second line is a third as high as the number."""
     return Road(
         _moment(rng, sky), 12.5, sky, _pole(rng, 1, near_m=17.5, focal_px=float(rng.uniform(5400, 6200))), _lanes(1)
     )
