@@ -28,6 +28,7 @@ from simulation.footage_clip import Clip
 from simulation.footage_law import LawInputs
 from simulation.footage_scenario import Scenario, load_scenario, names
 from simulation.footage_site import site_file
+from simulation.footage_trace import trace
 from simulation.footage_traffic import trips
 from simulation.footage_truth import truth_lines
 
@@ -41,7 +42,9 @@ Progress = Callable[[int, int], None]
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--scenario", required=True, metavar="NAME", help=f"{', '.join(names())}, or a YAML file")
-    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder for clip, site and truth")
+    target = parser.add_mutually_exclusive_group(required=True)
+    target.add_argument("--out", type=Path, metavar="DIR", help="folder for clip, site and truth")
+    target.add_argument("--trace", type=Path, metavar="FILE", help="draw nothing: record what good networks would see")
     parser.add_argument("--seed", type=int, default=1, help="what is left open by the scenario (default: 1)")
     parser.add_argument("--frames", type=Path, metavar="DIR", help="also write the frames as PNG files and truth.json")
 
@@ -50,6 +53,10 @@ def run(args: argparse.Namespace) -> int:
     if args.seed < 0:
         raise UsageError(f"--seed: {args.seed} is negative; give 0 or more")
     scenario = load_scenario(args.scenario)
+    if args.trace:
+        trace(scenario, trips(scenario, args.seed), args.seed)[0].save(args.trace)
+        print(f"cakra-agent replay {args.trace}")
+        return 0
     render(scenario, args.scenario, args.seed, args.out, args.frames, show)
     command = f"cakra-agent replay {args.out / 'clip.mp4'} --site {args.out / 'site.yaml'}"
     print(f"{command} --start {scenario.start.isoformat()}")
