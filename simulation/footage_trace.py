@@ -23,7 +23,8 @@ from simulation.footage_truth import MOST_HIDDEN, Sightings
 
 _FOUND_PX = 28.0
 _READ_PX = 44.0
-_EXPIRY_READ_PX = 110.0
+_EXPIRY_READ_PX = {"car": 110.0, "motorcycle": 65.0}
+"""Plate width from which the second line is read: five pixels of height, and a motorcycle's is larger."""
 _JITTER_PX = 0.4
 _SURE, _UNSURE = 0.995, 0.55
 
@@ -59,7 +60,8 @@ def _read(plate: PlateTruth, trip: Trip) -> PlateRead:
     hidden = plate_face(trip)[1] > MOST_HIDDEN if trip.plan.dirt else False
     sure = _SURE if plate.width_px >= _READ_PX and not hidden else _UNSURE
     texts = (Candidate(plate.text, sure), Candidate(_misread(plate.text), round((1 - sure) * 0.8, 6)))
-    expiry = Expiry(*trip.spec.expiry, 0.97) if trip.spec.expiry and plate.width_px >= _EXPIRY_READ_PX else None
+    is_large = plate.width_px >= _EXPIRY_READ_PX[trip.spec.vehicle]
+    expiry = Expiry(*trip.spec.expiry, 0.97) if trip.spec.expiry and is_large else None
     return PlateRead(texts, (sure,) * len(plate.text), trip.spec.colour, 0.98, expiry, sure)
 
 

@@ -188,10 +188,10 @@ def _stop_line(plan: Plan, offends: bool, setting: Setting) -> None:
 
 
 def _spell(setting: Setting, wanted: LightState | None) -> tuple[LightState, float, float]:
-    """A spell of the light within the driver's time, of a colour or any."""
-    found = []
+    """A spell of the light within the driver's time, of a colour or any; the first one, should it come later."""
+    found: list[tuple[LightState, float, float]] = []
     for state, begin_s, end_s in spells(setting.signal):
-        if begin_s >= setting.span_s:
+        if found and begin_s >= setting.span_s:
             break
         if wanted in (None, state):
             found.append((state, begin_s, end_s))

@@ -203,9 +203,8 @@ def _stopping(sky: Sky, rng: np.random.Generator) -> Road:
 
 def _expiry(sky: Sky, rng: np.random.Generator) -> Road:
     """A long lens on one lane from a gantry: the second line is a third as high as the number."""
-    return Road(
-        _moment(rng, sky), 12.5, sky, _pole(rng, 1, near_m=17.5, focal_px=float(rng.uniform(5400, 6200))), _lanes(1)
-    )
+    pole = _pole(rng, 1, near_m=13, focal_px=float(rng.uniform(5400, 6200)), higher_m=1.8)
+    return Road(_moment(rng, sky), 20, sky, pole, _lanes(1))
 
 
 _ROADS: Mapping[ViolationKind, Callable[[Sky, np.random.Generator], Road]] = {
