@@ -131,8 +131,8 @@ def test_a_read_survives_but_for_its_last_digits() -> None:
 @pytest.mark.parametrize(
     ("content", "said"),
     [
-        ("", "line 1"),
-        ('{"recording": 1}\n', "line 1: site: "),
+        ("", "line 1: "),
+        ('{"recording": 1}\n', "line 1: start: is missing"),
         (
             Header(recording=1, start=START, site=SITE).model_dump_json(exclude_defaults=True) + '\n{"frame": 1}\n',
             "not a",
