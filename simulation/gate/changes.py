@@ -27,6 +27,10 @@ class Change:
     def sort(self) -> str:
         return self.what if self.what in ("added", "lost") else "changed"
 
+    def __str__(self) -> str:
+        more = f": {self.what}" if self.sort == "changed" else ""
+        return f"{self.sort}: {self.kind} {self.plate}{more}"
+
 
 def compare(before: Sequence[Decision], now: Sequence[Decision]) -> list[Change]:
     """By rule and plate, in that order."""

@@ -88,7 +88,7 @@ def _print_clip(result: CaseResult) -> None:
     if result.reference is None:
         print(f"{result.case.name}: no reference, {len(result.decided)} decisions; --accept takes them")
     for change in result.changes:
-        print(f"{result.case.name}: {change.sort}: {change.kind} {change.plate}  {change.what}")
+        print(f"{result.case.name}: {change}")
     for judged in result.score.false:
         print(f"{result.case.name}: WRONG: {judged.decision.kind} {judged.decision.plate}")
     for kind, vehicle in result.score.missed:

@@ -23,7 +23,7 @@ def check_recordings(folder: Path, *, accept: bool) -> int:
         changes = list(changes_of(path, accept=accept))
         total += len(changes)
         for change in changes:
-            print(f"{path.stem}: {change.sort}: {change.kind} {change.plate}  {change.what}")
+            print(f"{path.stem}: {change}")
     return total
 
 
