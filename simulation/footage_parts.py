@@ -198,7 +198,7 @@ class VehiclePlan(Part):
     """Left out: made up."""
     offset_m: float = Field(default=0.0, ge=-2.5, le=2.5)
     """Right of the lane's middle, as the camera sees it."""
-    plate_lift_m: float = Field(default=0.0, ge=-0.2, le=0.2)
+    plate_lift_m: float = Field(default=0.0, ge=-0.25, le=0.25)
     """How much higher than usual for its kind the plate hangs."""
     dirt: float = Field(default=0.0, ge=0, le=1)
     """How much mud is on the plate: from about 0.5 on it cannot be read with certainty."""

@@ -37,6 +37,9 @@ _ELSEWHERE: Mapping[Kind, tuple[int, int]] = {
 }
 _KINDS = (Kind.SEDAN, Kind.MPV, Kind.MINIBUS, Kind.TRUCK, Kind.BUS, Kind.MOTORCYCLE)
 _SHARES = (0.26, 0.34, 0.05, 0.05, 0.06, 0.24)
+_LIFT_M = 0.1
+"""How much plates of one kind differ in height, standard deviation: what the unit assumes (`agent.rules.pace`). Only so
+can it be seen whether its intervals are right."""
 _PRIVATE = (Kind.SEDAN, Kind.MPV, Kind.MOTORCYCLE)
 
 
@@ -88,7 +91,7 @@ def _common(kind: Kind, setting: Setting) -> Plan:
         "lane": setting.one_of(setting.scenario.lanes).id,
         "speed_kmh": round(setting.between(18, 60), 1),
         "plate_colour": _colour(kind, rng),
-        "plate_lift_m": round(float(np.clip(rng.normal(0, 0.06), -0.12, 0.12)), 3),
+        "plate_lift_m": round(float(np.clip(rng.normal(0, _LIFT_M), -0.25, 0.25)), 3),
         "paint": str(rng.choice(list(PAINTS))),
         "offset_m": round(setting.between(-1.1, 1.1) if kind is Kind.MOTORCYCLE else setting.between(-0.25, 0.25), 2),
     }

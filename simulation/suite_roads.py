@@ -138,10 +138,12 @@ def _wrong_way(sky: Sky, rng: np.random.Generator) -> Road:
 
 
 def _speed(sky: Sky, rng: np.random.Generator) -> Road:
+    """From a gantry: the higher the camera, the less the unknown height of a plate matters."""
     limit_kmh = float(rng.choice([40, 50, 60, 80]))
     way = "away" if rng.random() < 0.25 else "towards"
     count = max(2, _count(rng))
-    return Road(_moment(rng, sky), 25, sky, _pole(rng, count), _lanes(count, way, limit_kmh))
+    pole = _pole(rng, count, near_m=13, higher_m=2.2)
+    return Road(_moment(rng, sky), 25, sky, pole, _lanes(count, way, limit_kmh))
 
 
 def _bus_lane(sky: Sky, rng: np.random.Generator) -> Road:
