@@ -123,10 +123,12 @@ def test_site_is_one_the_agent_takes_and_exact(tmp_path: Path, name: str) -> Non
     path.write_text(json.dumps(site_file(loaded)))
     scene = Scene.load(path)
     assert scene.calibration is not None
-    assert scene.calibration.residual_m < 0.02
+    assert scene.calibration.residual_m < (0.2 if loaded.survey.mark_error_m else 0.02)
     for lane in loaded.street.lanes:
         for distance_m in (20.0, 30.0):
             x, y = loaded.pinhole.project(np.array([lane.centre_m, distance_m, PLATE_Z_M]))
+            if not (0 <= x <= loaded.camera.width and 0 <= y <= loaded.camera.height):
+                continue
             found = scene.lane_at(Point(float(x), float(y)))
             assert found is not None
             assert found.id == lane.id
