@@ -50,8 +50,8 @@ class Road:
 
 
 def road(kind: ViolationKind, number: int, rng: np.random.Generator) -> Road:
-    """The road of a rule's clip; the skies come in turn, everything else by chance."""
-    sky = SKIES[number % len(SKIES)]
+    """The road of a rule's clip; the skies come in turn, for each rule from another on, all else by chance."""
+    sky = SKIES[(number + tuple(ViolationKind).index(kind)) % len(SKIES)]
     return _ROADS[kind](sky, rng)
 
 
