@@ -11,20 +11,24 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from agent import bench as benchmark
 from agent import health
 from agent.bundle import Bundler
 from agent.capture import FrameSource, open_source
 from agent.config import HOME, ModelSettings, UnitConfig, load_key
+from agent.cuts import CutDetector
 from agent.detect import PlateDetector
+from agent.errors import UsageError
 from agent.evidence import EvidenceStore
 from agent.lights import LightsBroker, open_lights
 from agent.ocr import PlateReader
 from agent.outbox import Outbox
 from agent.pipeline import Finding, Pipeline, is_reported
 from agent.plate import ANY_LATIN, INDONESIAN, Grammar
+from agent.recording import SUFFIX as RECORDING
+from agent.recording import Player, Recorder, Recording
 from agent.replay import KEY as REPLAY_KEY
 from agent.replay import UNIT as REPLAY_UNIT
 from agent.replay import ReplayFolder, finding_text, progressing, summary, summary_text
@@ -35,7 +39,7 @@ from agent.scene import Scene
 from agent.settings import load_yaml
 from agent.tflite import Network
 from agent.track import Tracker
-from agent.types import Frame
+from agent.types import Cuts, Detector, Frame, Lights, Reader
 from agent.uplink import Uplink
 from agent.validate import Thresholds
 from wire.canonical import canonical_json, sha256_hex
@@ -78,41 +82,62 @@ class ReplaySettings:
     """What a replay or a benchmark needs to know."""
 
     video: Path
-    site: Path
+    """A clip, a folder of pictures, or a recording of what the networks saw in one."""
+    site: Path | None
+    """None: the one in the recording."""
     start: datetime | None
-    """Moment of the first frame; None: when the file was last written."""
+    """Moment of the first frame; None: the recording's, or when the file was last written."""
     out: Path | None
+    record: Path | None
+    """Where to write a recording."""
     models: ModelSettings
     law: Path
     calendars: Path
     validation: Path
 
+    @property
+    def first_moment(self) -> datetime:
+        """Of a clip."""
+        if self.start is not None:
+            return self.start
+        written_s = self.video.stat().st_mtime if self.video.exists() else 0.0
+        return datetime.fromtimestamp(written_s, UTC)
+
     def source(self) -> FrameSource:
-        start = self.start
-        if start is None:
-            written_s = self.video.stat().st_mtime if self.video.exists() else 0.0
-            start = datetime.fromtimestamp(written_s, UTC)
-        return open_source(self.video, start)
+        return open_source(self.video, self.first_moment)
+
+    def scene(self) -> Scene:
+        if self.site is None:
+            raise UsageError(f"--site: is missing; {self.video} is no recording and needs one")
+        return Scene.load(self.site)
 
 
-def _pipeline(
-    scene: Scene,
-    networks: Networks,
-    law: Path,
-    calendars: Path,
-    validation: Path,
-    lights_broker: LightsBroker | None = None,
-) -> Pipeline:
+class Stages(NamedTuple):
+    """What the pipeline asks about a frame."""
+
+    detector: Detector
+    reader: Reader
+    lights: Lights
+    cuts: Cuts
+
+
+def _stages(scene: Scene, networks: Networks, lights_broker: LightsBroker | None = None) -> Stages:
+    lights = open_lights(scene.signals, lights_broker)
+    return Stages(networks.detector, networks.reader, lights, CutDetector(scene.ignored))
+
+
+def _pipeline(scene: Scene, stages: Stages, law: Path, calendars: Path, validation: Path) -> Pipeline:
     return Pipeline(
-        networks.detector,
-        networks.reader,
+        stages.detector,
+        stages.reader,
         Tracker(),
         scene,
         build_rules(scene, load_law(law), load_calendar(calendars)),
         load_yaml(validation, Thresholds),
-        open_lights(scene.signals, lights_broker),
+        stages.lights,
         # Recorded footage brings its own clock; whoever gave its start vouches for it.
         clock_synchronised=True,
+        cuts=stages.cuts,
     )
 
 
@@ -122,19 +147,47 @@ def _provenance(networks: Networks, config: str) -> Provenance:
 
 def replay(settings: ReplaySettings, *, json_lines: bool) -> None:
     """Run a replay, printing findings as they come and a summary at the end."""
-    frames = settings.source().frames()
-    scene = Scene.load(settings.site)
-    networks = load_networks(settings.models)
-    pipeline = _pipeline(scene, networks, settings.law, settings.calendars, settings.validation)
-    started = time.perf_counter()
     with ExitStack() as stack:
-        folder = stack.enter_context(_replay_folder(settings.out, scene, networks)) if settings.out else None
+        show = _recorded if settings.video.suffix == RECORDING else _filmed
+        frames, pipeline, folder = show(settings, stack)
+        started = time.perf_counter()
         for followed in pipeline.run(progressing(frames)):
             for finding in followed.findings:
                 print(finding_text(finding, json_lines=json_lines), flush=True)
             if folder:
                 folder.add(followed)
     print(summary_text(summary(pipeline, time.perf_counter() - started), json_lines=json_lines))
+
+
+Showing = tuple[Iterator[Frame], Pipeline, ReplayFolder | None]
+
+
+def _filmed(settings: ReplaySettings, stack: ExitStack) -> Showing:
+    """Pictures through the networks, recorded if that was asked."""
+    frames = settings.source().frames()
+    scene = settings.scene()
+    networks = load_networks(settings.models)
+    stages = _stages(scene, networks)
+    if settings.record:
+        file = stack.enter_context(settings.record.open("w", encoding="utf-8"))
+        recorder = Recorder(*stages, settings.first_moment, file)
+        recorder.head(scene)
+        stages = Stages(recorder, recorder, recorder, recorder)
+    pipeline = _pipeline(scene, stages, settings.law, settings.calendars, settings.validation)
+    folder = stack.enter_context(_replay_folder(settings.out, scene, networks)) if settings.out else None
+    return frames, pipeline, folder
+
+
+def _recorded(settings: ReplaySettings, stack: ExitStack) -> Showing:
+    """What the networks saw, without pictures and so without evidence."""
+    recording = Recording.load(settings.video)
+    scene = settings.scene() if settings.site else recording.header.site
+    player = Player(recording, settings.start)
+    pipeline = _pipeline(
+        scene, Stages(player, player, player, player), settings.law, settings.calendars, settings.validation
+    )
+    folder = stack.enter_context(ReplayFolder(settings.out, None)) if settings.out else None
+    return player.frames(), pipeline, folder
 
 
 def _replay_folder(out: Path, scene: Scene, networks: Networks) -> ReplayFolder:
@@ -146,9 +199,9 @@ def _replay_folder(out: Path, scene: Scene, networks: Networks) -> ReplayFolder:
 def bench(settings: ReplaySettings) -> benchmark.Figures:
     """Measure this machine on one core."""
     benchmark.on_one_core()
-    pipeline = _pipeline(
-        Scene.load(settings.site), load_networks(settings.models), settings.law, settings.calendars, settings.validation
-    )
+    scene, networks = settings.scene(), load_networks(settings.models)
+    stages = _stages(scene, networks)
+    pipeline = _pipeline(scene, stages, settings.law, settings.calendars, settings.validation)
     return benchmark.measure(settings.video, settings.source().frames(), pipeline)
 
 
@@ -158,7 +211,8 @@ def run_agent(config: UnitConfig, stop: threading.Event) -> None:
     key = load_key(config.key)
     scene = Scene.load(config.site)
     networks = load_networks(config.models)
-    pipeline = _pipeline(scene, networks, config.law, config.calendars, config.validation, config.lights)
+    stages = _stages(scene, networks, config.lights)
+    pipeline = _pipeline(scene, stages, config.law, config.calendars, config.validation)
     reporter = Reporter(Bundler(config.unit_id, scene, _provenance(networks, config.digest), key, _evidence(config)))
     frames = _until(stop, source.frames())
     started = time.perf_counter()

@@ -81,9 +81,12 @@ def _add_read(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
 
 def _add_replay(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     parser = commands.add_parser("replay", help="recorded footage through the unit's pipeline")
-    parser.add_argument("video", type=Path, metavar="VIDEO", help="a video file or a folder of pictures")
-    parser.add_argument("--site", type=Path, required=True, help="the site file")
-    parser.add_argument("--start", type=_moment, help="moment of the first frame, ISO 8601 (default: the file's date)")
+    parser.add_argument("video", type=Path, metavar="VIDEO", help="a video file, a folder of pictures, or a recording")
+    parser.add_argument("--site", type=Path, help="the site file (default: the recording's)")
+    parser.add_argument(
+        "--start", type=_moment, help="moment of the first frame, ISO 8601 (default: the recording's, the file's date)"
+    )
+    parser.add_argument("--record", type=Path, metavar="FILE", help="write what the networks saw, to be played again")
     parser.add_argument("--out", type=Path, metavar="DIR", help="keep decisions, tracks, evidence and overlays here")
     parser.add_argument("--json", action="store_true", help="violations and summary as JSON lines")
     _add_models(parser)
@@ -213,6 +216,7 @@ def _replay_settings(args: argparse.Namespace) -> app.ReplaySettings:
         site=args.site,
         start=getattr(args, "start", None),
         out=getattr(args, "out", None),
+        record=getattr(args, "record", None),
         models=app.model_settings(args.models, args.threads),
         law=args.law or app.LAW,
         calendars=args.calendars or app.CALENDARS,

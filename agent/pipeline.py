@@ -20,6 +20,7 @@ from agent.scene import Scene
 from agent.signal import LightHistory, Signals, with_samples
 from agent.track import Tracker, worth_reading
 from agent.types import (
+    Cuts,
     Decision,
     Detector,
     Frame,
@@ -87,7 +88,9 @@ class Pipeline:
         lights: Lights,
         *,
         clock_synchronised: bool,
+        cuts: Cuts | None = None,
     ) -> None:
+        """`cuts` None: found by comparing pictures."""
         self._detector = detector
         self._reader = reader
         self._tracker = tracker
@@ -97,7 +100,7 @@ class Pipeline:
         self._clock_synchronised = clock_synchronised
         self._lights = lights
         self._signals = _unseen(scene)
-        self._cuts = CutDetector(scene.ignored)
+        self._cuts = cuts or CutDetector(scene.ignored)
         self._recent = Recent(thresholds)
         self._keyframes: dict[int, _Keyframes] = {}
         self._ring = Ring()

@@ -69,16 +69,17 @@ def track_line(followed: Followed) -> dict[str, Any]:
 
 
 class ReplayFolder:
-    """Where a replay is kept: `decisions.jsonl`, `tracks.jsonl`, `evidence/` and `overlays/`."""
+    """Where a replay is kept: `decisions.jsonl`, `tracks.jsonl`, and of pictures `evidence/` and `overlays/`."""
 
-    def __init__(self, folder: Path, reporter: Reporter) -> None:
+    def __init__(self, folder: Path, reporter: Reporter | None) -> None:
+        """`reporter` None: there are no pictures."""
         self._folder = folder
         self._reporter = reporter
         self._stack = ExitStack()
         self._link = Link(1, None)
 
     def __enter__(self) -> ReplayFolder:
-        (self._folder / "overlays").mkdir(parents=True, exist_ok=True)
+        (self._folder / "overlays" if self._reporter else self._folder).mkdir(parents=True, exist_ok=True)
         self._decisions = self._open("decisions.jsonl")
         self._tracks = self._open("tracks.jsonl")
         return self
@@ -89,15 +90,25 @@ class ReplayFolder:
     def add(self, followed: Followed) -> None:
         _write(self._tracks, track_line(followed))
         for finding in followed.findings:
-            evidence = self._reporter.seal(finding, self._reporter.save_pieces(finding), self._link)
-            self._link = Link(self._link.sequence + 1, evidence[-1].sha256)
-            pieces = {piece.role.value: piece.sha256 for piece in evidence}
-            _write(self._decisions, decision_line(finding) | {"evidence": pieces})
-            name = f"{finding.violation.kind}-{finding.violation.track_id:04d}.jpg"
-            cv2.imwrite(str(self._folder / "overlays" / name), overlay(finding))
+            pieces = self._sealed(finding)
+            _write(self._decisions, decision_line(finding) | ({"evidence": pieces} if pieces else {}))
+            if self._reporter:
+                cv2.imwrite(str(self._folder / "overlays" / overlay_name(finding)), overlay(finding))
+
+    def _sealed(self, finding: Finding) -> dict[str, str]:
+        """Role to SHA-256 of the bundle that was written; nothing of a recording, which has no pictures."""
+        if self._reporter is None:
+            return {}
+        evidence = self._reporter.seal(finding, self._reporter.save_pieces(finding), self._link)
+        self._link = Link(self._link.sequence + 1, evidence[-1].sha256)
+        return {piece.role.value: piece.sha256 for piece in evidence}
 
     def _open(self, name: str) -> IO[str]:
         return self._stack.enter_context((self._folder / name).open("w", encoding="utf-8"))
+
+
+def overlay_name(finding: Finding) -> str:
+    return f"{finding.violation.kind}-{finding.violation.track_id:04d}.jpg"
 
 
 def overlay(finding: Finding) -> Image:

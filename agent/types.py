@@ -279,3 +279,11 @@ class Lights(Protocol):
     def look(self, frame: Frame) -> tuple[LightSample, ...]:
         """What lights were seen to show since the last frame."""
         ...
+
+
+class Cuts(Protocol):
+    """Tells where footage does not go on from the frame before."""
+
+    def is_cut(self, image: Image) -> bool:
+        """Whether new footage begins with this picture."""
+        ...

@@ -15,6 +15,7 @@ from agent.errors import CakraError
 
 _COMMANDS = {
     "footage": ("simulation.footage_files", "render a road with traffic and its exact truth"),
+    "suite": ("simulation.suite", "render many short clips for each rule, with exact truth"),
     "whatsapp": ("simulation.whatsapp", "serve a stand-in for the WhatsApp Business Cloud API on loopback"),
 }
 """Command, the module with its `add_arguments(parser)` and `run(args) -> int`, and what it does."""

@@ -66,7 +66,7 @@ class _Pipe:
         self._path = path
         command = [
             ffmpeg, "-loglevel", "error", "-y", "-f", "rawvideo", "-pix_fmt", "bgr24", "-s", f"{size[0]}x{size[1]}",
-            "-r", f"{fps:g}", "-i", "-", "-c:v", "libx264", "-preset", "superfast", "-crf", "21", "-threads", "1",
+            "-r", f"{fps:g}", "-i", "-", "-c:v", "libx264", "-preset", "veryfast", "-crf", "22", "-threads", "1",
             "-pix_fmt", "yuv420p", "-bitexact", "-movflags", "+faststart", str(path),
         ]  # fmt: skip
         self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stderr=subprocess.PIPE)

@@ -1,41 +1,50 @@
 """`cakra-simulate footage`: a scenario as files.
 
-DIR/clip.mp4     the frames; H.264 where an ffmpeg with libx264 is on the PATH, else MPEG-4 part 2 by OpenCV
-DIR/clip.json    {start, fps, width, height, frames, scenario, seed}; start is the moment of the first frame
-DIR/site.yaml    lanes and calibration for the agent, exact by the camera's own geometry
-DIR/truth.jsonl  one vehicle a line: who it is, where its plate is in each frame, what it violates and why
+DIR/clip.mp4        the frames; H.264 where an ffmpeg with libx264 is on the PATH, else MPEG-4 part 2 by OpenCV
+DIR/clip.json       {start, fps, width, height, frames, scenario, seed}; start is the moment of the first frame
+DIR/scenario.yaml   the scenario itself
+DIR/site.yaml       lanes, lines, zones, lamps and calibration for the agent, by the camera's own geometry
+DIR/law/            the law the truth goes by, and DIR/calendars/ its days off: copies of `config/`
+DIR/truth.jsonl     one vehicle a line: who it is, where its plate is in each frame, what it violates and why
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import shutil
 import sys
-from collections.abc import Iterator, Sequence
-from datetime import datetime, timedelta
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import cv2
 import yaml
 
+from agent.config import HOME
 from agent.errors import StoreError, UsageError
 from agent.types import Corners
 from simulation.footage import film
 from simulation.footage_clip import Clip
-from simulation.footage_law import violations
+from simulation.footage_law import LawInputs
 from simulation.footage_scenario import Scenario, load_scenario, names
 from simulation.footage_site import site_file
-from simulation.footage_traffic import Trip, trips
+from simulation.footage_trace import trace
+from simulation.footage_traffic import trips
+from simulation.footage_truth import truth_lines
 
-READABLE_PX = 48.0
-"""Plate width from which a person reads it without effort."""
+LAW = HOME / "config" / "law"
+CALENDARS = HOME / "config" / "calendars"
 _PROGRESS_FRAMES = 25
+
+Progress = Callable[[int, int], None]
+"""Takes frames done and frames in all."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--scenario", required=True, metavar="NAME", help=f"{', '.join(names())}, or a YAML file")
-    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder for clip, site and truth")
+    target = parser.add_mutually_exclusive_group(required=True)
+    target.add_argument("--out", type=Path, metavar="DIR", help="folder for clip, site and truth")
+    target.add_argument("--trace", type=Path, metavar="FILE", help="draw nothing: record what good networks would see")
     parser.add_argument("--seed", type=int, default=1, help="what is left open by the scenario (default: 1)")
     parser.add_argument("--frames", type=Path, metavar="DIR", help="also write the frames as PNG files and truth.json")
 
@@ -44,15 +53,26 @@ def run(args: argparse.Namespace) -> int:
     if args.seed < 0:
         raise UsageError(f"--seed: {args.seed} is negative; give 0 or more")
     scenario = load_scenario(args.scenario)
-    render(scenario, args.scenario, args.seed, args.out, args.frames)
-    clip, site = args.out / "clip.mp4", args.out / "site.yaml"
-    print(f"cakra-agent replay {clip} --site {site} --start {scenario.start.isoformat()}")
+    if args.trace:
+        trace(scenario, trips(scenario, args.seed), args.seed)[0].save(args.trace)
+        print(f"cakra-agent replay {args.trace}")
+        return 0
+    render(scenario, args.scenario, args.seed, args.out, args.frames, show)
+    command = f"cakra-agent replay {args.out / 'clip.mp4'} --site {args.out / 'site.yaml'}"
+    print(f"{command} --start {scenario.start.isoformat()}")
     return 0
 
 
-def render(scenario: Scenario, name: str, seed: int, folder: Path, pictures: Path | None = None) -> None:
-    """Write clip, site and truth under `folder`. Raises ConfigError or StoreError."""
-    cast = trips(scenario, seed)
+def render(
+    scenario: Scenario,
+    name: str,
+    seed: int,
+    folder: Path,
+    pictures: Path | None = None,
+    progress: Progress = lambda done, total: None,
+) -> None:
+    """Write clip, site, law and truth under `folder`. Raises ConfigError or StoreError."""
+    cast, site = trips(scenario, seed), site_file(scenario, seed)
     for each in filter(None, (folder, pictures)):
         _make(each)
     seen: dict[int, dict[int, Corners]] = {trip.id: {} for trip in cast}
@@ -63,54 +83,25 @@ def render(scenario: Scenario, name: str, seed: int, folder: Path, pictures: Pat
                 seen[plate.vehicle_id][frame] = plate.corners
             if pictures:
                 cv2.imwrite(str(pictures / f"{frame:05d}.png"), image)
-            _show(frame + 1, scenario.frame_count)
+            progress(frame + 1, scenario.frame_count)
     header = {
         "start": scenario.start.isoformat(), "fps": scenario.fps, "width": scenario.camera.width,
         "height": scenario.camera.height, "frames": scenario.frame_count, "scenario": name, "seed": seed,
     }  # fmt: skip
     (folder / "clip.json").write_text(json.dumps(header, indent=2) + "\n", encoding="utf-8")
-    (folder / "site.yaml").write_text(yaml.safe_dump(site_file(scenario), sort_keys=False), encoding="utf-8")
+    _write_yaml(folder / "scenario.yaml", scenario.model_dump(mode="json", exclude_defaults=True))
+    _write_yaml(folder / "site.yaml", site)
+    shutil.copytree(LAW, folder / "law", dirs_exist_ok=True)
+    shutil.copytree(CALENDARS, folder / "calendars", dirs_exist_ok=True)
     if pictures:
         (pictures / "truth.json").write_text(json.dumps(dict(_corner_lists(seen, scenario.frame_count))))
-    lines = (json.dumps(truth_line(trip, seen[trip.id], scenario)) for trip in cast)
+    lines = truth_lines(scenario, cast, seen, LawInputs.load(LAW, CALENDARS))
     # last: who finds it finds all the rest
-    (folder / "truth.jsonl").write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+    (folder / "truth.jsonl").write_text("".join(f"{json.dumps(line)}\n" for line in lines), encoding="utf-8")
 
 
-def truth_line(trip: Trip, corners: dict[int, Corners], scenario: Scenario) -> dict[str, Any]:
-    """All there is to know about one vehicle; `corners` holds null for frames in which its plate is not to be seen."""
-    on_road = [f for f in range(scenario.frame_count) if trip.pose(f / scenario.fps)]
-    at = moment_of(corners, scenario, on_road)
-    plan = trip.plan
-    return {
-        "id": trip.id,
-        "plate": trip.spec.characters,
-        "plate_colour": trip.spec.colour.value,
-        "expiry": trip.spec.expiry,
-        "kind": plan.kind.value,
-        "paint": plan.paint,
-        "lane": plan.lane,
-        "direction": plan.direction,
-        "away": trip.away,
-        "speed_kmh": plan.speed_kmh,
-        "dirt": plan.dirt,
-        "frames": [on_road[0], on_road[-1]] if on_road else None,
-        "frames_readable": sum(1 for each in corners.values() if each[1].x - each[0].x >= READABLE_PX),
-        "at": at.isoformat(),
-        "violations": [{"kind": v.kind.value, "reason": v.reason} for v in violations(trip, at)],
-        "corners": [_rounded(corners.get(f)) for f in range(on_road[0], on_road[-1] + 1)] if on_road else [],
-    }
-
-
-def moment_of(corners: dict[int, Corners], scenario: Scenario, on_road: Sequence[int]) -> datetime:
-    """When the plate is best seen, or when the vehicle is half-way where it never is."""
-    best = max(corners, key=lambda f: corners[f][1].x - corners[f][0].x) if corners else None
-    frame = best if best is not None else (on_road[len(on_road) // 2] if on_road else 0)
-    return scenario.start + timedelta(seconds=frame / scenario.fps)
-
-
-def _rounded(corners: Corners | None) -> list[list[float]] | None:
-    return [[round(x, 2), round(y, 2)] for x, y in corners] if corners else None
+def _write_yaml(path: Path, content: object) -> None:
+    path.write_text(yaml.safe_dump(content, sort_keys=False, allow_unicode=True), encoding="utf-8")
 
 
 def _corner_lists(seen: dict[int, dict[int, Corners]], count: int) -> Iterator[tuple[str, list[list[float]]]]:
@@ -126,7 +117,8 @@ def _make(folder: Path) -> None:
         raise StoreError(f"{folder}: cannot be made ({error.strerror}); give a folder that can be written") from None
 
 
-def _show(done: int, total: int) -> None:
+def show(done: int, total: int) -> None:
+    """Progress on standard error."""
     if done % _PROGRESS_FRAMES == 0 or done == total:
         end = "\n" if done == total else ""
         print(f"\rrendering {done}/{total} frames", end=end, file=sys.stderr, flush=True)

@@ -16,7 +16,8 @@ import numpy as np
 from tqdm import tqdm
 
 from simulation.footage import film
-from simulation.footage_scenario import LanePlan, Pole, RandomTraffic, Scenario
+from simulation.footage_parts import LanePlan, Pole, RandomTraffic
+from simulation.footage_scenario import Scenario
 from simulation.footage_traffic import trips
 
 START = datetime(2026, 1, 1, tzinfo=UTC)

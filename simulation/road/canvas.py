@@ -72,11 +72,19 @@ class Pose:
     x_m: float
     y_m: float
     away: bool
+    turn_rad: float = 0.0
+    """How far it is turned out of the road's direction, about its front, clockwise as seen from above."""
 
     def place(self, points: Floats) -> Floats:
         """(..., 3) vehicle coordinates (y from the front to the rear) -> road coordinates."""
         sign = -1.0 if self.away else 1.0
-        return points * (sign, sign, 1.0) + (self.x_m, self.y_m, 0.0)
+        placed: Floats = points * (sign, sign, 1.0)
+        if self.turn_rad:
+            cos, sin = np.cos(self.turn_rad), np.sin(self.turn_rad)
+            x, y = placed[..., 0], placed[..., 1]
+            placed = np.stack([x * cos + y * sin, y * cos - x * sin, placed[..., 2]], -1)
+        moved: Floats = placed + np.array([self.x_m, self.y_m, 0.0])
+        return moved
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -9,8 +9,9 @@ from numpy.typing import NDArray
 
 from agent.types import Image
 from simulation.road.camera import Camera
+from simulation.road.light import Light
 from simulation.road.noise import Field, lay, tile
-from simulation.road.street import Street
+from simulation.road.street import Marking, Paint, Street
 
 SHOULDER_M = 0.45
 KERB_M = 0.3
@@ -50,6 +51,8 @@ def ground_picture(camera: Camera, street: Street, rng: np.random.Generator) -> 
     x, y = (np.minimum(place[..., i], _FAR_M).astype(np.float32) for i in (0, 1))
     metres_per_row = np.asarray(np.abs(np.diff(y, axis=0, prepend=2 * y[:1] - y[1:2])) + 1e-4, np.float32)
     colour = _asphalt(x, y, metres_per_row, street, rng)
+    for marking in street.markings:
+        _lay(colour, x, y, metres_per_row, marking)
     _mark(colour, x, y, metres_per_row, street, rng)
     _beside(colour, x, y, street, rng)
     haze = np.clip((y - 30) / 260, 0, 0.7)[..., None]
@@ -105,8 +108,47 @@ def _mark(colour: Field, x: Field, y: Field, coarse: Field, street: Street, rng:
             continue
         along = np.abs(np.mod(y, _PERIOD_M) - _PERIOD_M / 2)
         paint = np.maximum(paint, _stroke(off, soft) * np.clip((_DASH_M / 2 - along) / (coarse + 0.02) + 0.5, 0, 1))
-    share = (paint * worn)[..., None]
-    colour += (np.array((_PAINT - 4, _PAINT, _PAINT), np.float32) - colour) * share
+    _blend(colour, (_PAINT - 4, _PAINT, _PAINT), paint * worn)
+
+
+def _lay(colour: Field, x: Field, y: Field, coarse: Field, marking: Marking) -> None:
+    """A stop line, the red surface of a bus lane, the hatching of a box junction, the edging of a no-stopping zone."""
+    soft = np.clip(coarse * 0.3, 0.012, 0.2)
+    beside = np.minimum(x - marking.left_m, marking.right_m - x)
+    along = np.minimum(y - marking.near_m, marking.far_m - y)
+    inside = np.clip(np.minimum(beside, along) / soft + 0.5, 0, 1)
+    edge = inside * np.clip((0.16 - np.minimum(beside, along)) / soft + 0.5, 0, 1)
+    match marking.paint:
+        case Paint.STOP_LINE:
+            # the line begins where a vehicle has to stand, and is 0.3 m thick
+            ahead = np.clip((0.15 - np.abs(y - marking.near_m)) / soft + 0.5, 0, 1)
+            _blend(colour, (200, 204, 204), ahead * np.clip((beside - 0.12) / soft + 0.5, 0, 1))
+        case Paint.BUS_LANE:
+            _blend(colour, (62, 66, 128), inside * 0.72)
+        case Paint.BOX_JUNCTION:
+            hatch = np.minimum(np.abs(np.mod(x + y, 1.8) - 0.9), np.abs(np.mod(x - y, 1.8) - 0.9))
+            _blend(colour, (46, 176, 214), np.maximum(edge, inside * np.clip((0.09 - hatch) / soft + 0.5, 0, 1)) * 0.85)
+        case Paint.NO_STOPPING:
+            zigzag = np.abs(marking.right_m - 0.35 - x - 0.16 * np.sign(np.mod(y, 2.0) - 1) * (1 - np.mod(y, 1.0) * 2))
+            _blend(colour, (46, 176, 214), (along > 0) * np.clip((0.07 - zigzag) / soft + 0.5, 0, 1) * 0.9)
+
+
+def _blend(colour: Field, tone: tuple[float, float, float], share: Field) -> None:
+    colour += (np.array(tone, np.float32) - colour) * np.asarray(share, np.float32)[..., None]
+
+
+def under_street_lamps(picture: Image, camera: Camera, street: Street, light: Light) -> Image:
+    """The picture at night: dark, with pools of warm light along the road under its lamps."""
+    rows, cols = np.mgrid[0 : camera.height, 0 : camera.width]
+    below = np.maximum(rows + 0.5, camera.horizon_px() + 12)
+    place = camera.ground(np.stack([cols + 0.5, below], -1).astype(np.float64))
+    pools = np.zeros(place.shape[:2], np.float32)
+    for y in (76.0, 52.0, 28.0, 10.0):
+        away = ((place[..., 0] - street.left_m * 0.3) / 7.0) ** 2 + ((place[..., 1] - y) / 8.0) ** 2
+        pools += np.exp(-away).astype(np.float32)
+    warm = np.array((0.16, 0.24, 0.3), np.float32)
+    lit = picture * (np.array(light.level, np.float32) * 0.8 + pools[..., None] * warm)
+    return np.clip(lit, 0, 255).astype(np.uint8)
 
 
 def _stroke(off: Field, soft: Field) -> Field:

@@ -7,9 +7,8 @@ import numpy as np
 
 from agent.types import Image
 
-MARGIN_PX = 6
+MARGIN_PX = 8
 """Rim of the drawn picture that the trembling of the pole may show."""
-_TREMOR_PX = 0.7
 _NOISE = 2.6
 _TARGET_GREY = 112.0
 _SLOWNESS = 0.94
@@ -19,11 +18,12 @@ _REACH = 96
 class Lens:
     """Turns drawn pictures into frames; keeps the exposure's state, so frames are given in order."""
 
-    def __init__(self, width: int, height: int, seed: int) -> None:
+    def __init__(self, width: int, height: int, seed: int, wind_px: float = 0.7, noise: float = 1.0) -> None:
         rng = np.random.default_rng([seed, 77])
         self._size = (width, height)
         self._phases = rng.uniform(0, 2 * np.pi, 6)
-        grain = rng.normal(0, _NOISE, (height + _REACH, width + _REACH, 3)).astype(np.float32)
+        self._wind_px = wind_px
+        grain = rng.normal(0, _NOISE * noise, (height + _REACH, width + _REACH, 3)).astype(np.float32)
         # neighbours share some of their noise: the sensor has one colour a pixel, the rest is interpolated
         grain = grain * 0.75 + np.asarray(cv2.GaussianBlur(grain, (0, 0), 1.1)) * 1.4
         self._brighter = np.clip(np.round(grain), 0, 255).astype(np.uint8)
@@ -38,7 +38,7 @@ class Lens:
         x = np.sin(2 * np.pi * 0.9 * moment_s + a) + 0.5 * np.sin(2 * np.pi * 3.7 * moment_s + b)
         y = np.sin(2 * np.pi * 1.3 * moment_s + d) + 0.5 * np.sin(2 * np.pi * 5.1 * moment_s + e)
         gust = 0.6 + 0.4 * np.sin(2 * np.pi * 0.07 * moment_s + c + f)
-        return float(_TREMOR_PX * gust * x * 0.7), float(_TREMOR_PX * gust * y)
+        return float(self._wind_px * gust * x * 0.7), float(self._wind_px * gust * y)
 
     def take(self, drawn: Image, frame: int, moment_s: float) -> Image:
         """The frame of a drawn picture that has a rim of `MARGIN_PX` around it."""

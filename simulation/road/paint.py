@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from simulation.road.light import Light
 from simulation.road.sheet import Colour, Place, Sheet, mix, shade
 
 PAINTS: Mapping[str, Colour] = {
@@ -44,6 +45,7 @@ class Look:
     rng: np.random.Generator
     big: bool
     """A bus or a truck: upright glass, plain front."""
+    light: Light
 
 
 Painter = Callable[[Sheet, Look], None]

@@ -7,12 +7,13 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from agent.types import Image
 from simulation.road.camera import Camera, Floats
 from simulation.road.canvas import Face, Part, Patch
 from simulation.road.ground import KERB_M, edges
-from simulation.road.light import TO_SUN, shadow_on_ground
+from simulation.road.light import Light
 from simulation.road.sheet import Colour, Sheet, mix, shade
 from simulation.road.street import Street
 
@@ -134,17 +135,28 @@ class Plant:
     colour: Colour
 
 
-def plants(street: Street, rng: np.random.Generator) -> list[Plant]:
+def plants(street: Street, light: Light, rng: np.random.Generator) -> list[Plant]:
     """Trees along the pavement, shrubs in the median, more trees beyond the other carriageway; far ones first."""
     edge = edges(street)
-    found = [_plant(rng, edge.verge + 0.7, y, 1.75, (1.35, 1.35, 1.5), 480) for y in np.arange(24.0, _TO_M, 8.5)]
-    found += [_plant(rng, edge.left_kerb - 1.0, y, 0.2, (0.5, 0.85, 0.42), 420) for y in np.arange(12.0, _TO_M, 2.9)]
-    found += [_plant(rng, edge.median_end - 8.6, y, 1.6, (2.0, 2.2, 2.2), 300) for y in np.arange(38.0, _TO_M, 7.0)]
+
+    def row(x: float, ys: NDArray[np.float64], trunk_m: float, size: tuple[float, float, float], count: int) -> None:
+        found.extend(_plant(rng, light, x, float(y), trunk_m, size, count) for y in ys)
+
+    found: list[Plant] = []
+    row(edge.verge + 0.7, np.arange(24.0, _TO_M, 8.5), 1.75, (1.35, 1.35, 1.5), 480)
+    row(edge.left_kerb - 1.0, np.arange(12.0, _TO_M, 2.9), 0.2, (0.5, 0.85, 0.42), 420)
+    row(edge.median_end - 8.6, np.arange(38.0, _TO_M, 7.0), 1.6, (2.0, 2.2, 2.2), 300)
     return sorted(found, key=lambda plant: -float(plant.root[1]))
 
 
 def _plant(
-    rng: np.random.Generator, x: float, y: float, trunk_m: float, size: tuple[float, float, float], count: int
+    rng: np.random.Generator,
+    light: Light,
+    x: float,
+    y: float,
+    trunk_m: float,
+    size: tuple[float, float, float],
+    count: int,
 ) -> Plant:
     size_now = np.array(size) * rng.uniform(0.85, 1.2)
     out = rng.normal(0, 1, (count, 3))
@@ -153,7 +165,7 @@ def _plant(
     root = np.array([x + rng.normal(0, 0.15), y + rng.normal(0, 0.4), 0.1])
     middle = root + np.array((0, 0, trunk_m + size_now[2]))
     radius = rng.uniform(0.05, 0.17, (count, 1)) * size_now.mean() ** 1.1
-    tones = 0.62 + 0.38 * out @ TO_SUN + 0.12 * out[:, 2] + rng.normal(0, 0.09, count)
+    tones = 0.62 + 0.38 * out @ np.array(light.to_sun) + 0.12 * out[:, 2] + rng.normal(0, 0.09, count)
     # the clumps that the camera sees last are the near and high ones
     order = np.argsort(-out[:, 1] * 1.0 + out[:, 2] * 0.6)
     green: Colour = (float(rng.uniform(36, 58)), float(rng.uniform(104, 132)), float(rng.uniform(70, 100)))
@@ -175,15 +187,15 @@ def draw_plants(picture: Image, camera: Camera, found: Sequence[Plant]) -> None:
             cv2.circle(picture, (round(x * 16), round(y * 16)), max(8, round(radius * 16)), colour, -1, cv2.LINE_AA, 4)
 
 
-def shade_from(camera: Camera, found: Sequence[Plant]) -> Image:
+def shade_from(camera: Camera, found: Sequence[Plant], light: Light) -> Image:
     """Light map of the ground under the plants: 255 in the sun, dappled below the crowns; three channels."""
-    light = np.full((camera.height, camera.width), 255, np.uint8)
+    picture = np.full((camera.height, camera.width), 255, np.uint8)
     turn = np.linspace(0, 2 * np.pi, 10, endpoint=False)
     ring = np.column_stack([np.cos(turn), np.sin(turn), np.zeros(10)])
     for plant in found:
-        middles = shadow_on_ground(plant.clumps[:, :3])[:, None]
+        middles = light.shadow_on_ground(plant.clumps[:, :3])[:, None]
         outlines = camera.project(middles + ring * plant.clumps[:, 3, None, None] * 0.95)
         for outline in np.round(outlines * 16).astype(np.int32):
-            cv2.fillConvexPoly(light, outline, 140, cv2.LINE_AA, 4)
-    light = np.asarray(cv2.GaussianBlur(light, (0, 0), 1.8), np.uint8)
-    return np.dstack([light] * 3)
+            cv2.fillConvexPoly(picture, outline, round(255 - 115 * light.shadow), cv2.LINE_AA, 4)
+    picture = np.asarray(cv2.GaussianBlur(picture, (0, 0), 1.8), np.uint8)
+    return np.dstack([picture] * 3)

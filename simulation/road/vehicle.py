@@ -12,7 +12,7 @@ import numpy as np
 from agent.types import Image
 from simulation.road.camera import Camera, Floats
 from simulation.road.canvas import Face, Part, Patch, Pose, Seen, points_of, seen_parts
-from simulation.road.light import brightness
+from simulation.road.light import Light, tinted
 from simulation.road.paint import DARK, PAINTERS, TRIM, Look, cargo, cargo_doors, flank, side_glass
 from simulation.road.rider import motorcycle_blocks
 from simulation.road.shapes import CARGO, SHAPES, Kind, Section, Shape
@@ -27,24 +27,19 @@ Block = tuple[Part, ...]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Vehicle:
-    """A built vehicle: what is drawn of it, its outline on the road, and its plates."""
+    """A vehicle built to be seen from one end: what is drawn of it, its outline on the road, its plate and lamps."""
 
     kind: Kind
     shape: Shape
-    coming: tuple[Block, ...]
-    """Blocks when the light falls on its front."""
-    going: tuple[Block, ...]
-    """The same turned round: the light falls on its rear."""
-    front_plate: Face
-    rear_plate: Face
-
-    def plate(self, away: bool) -> Face:
-        return self.rear_plate if away else self.front_plate
+    blocks: tuple[Block, ...]
+    plate: Face
+    """The one at the end the camera sees."""
+    lamps: Floats
+    """(n, 3): where its head or tail lamps are."""
 
     def seen(self, camera: Camera, pose: Pose) -> list[Seen]:
         """What the camera sees of it, in drawing order."""
-        blocks = self.going if pose.away else self.coming
-        far_first = sorted(blocks, key=lambda block: -_distance(camera, pose, block))
+        far_first = sorted(self.blocks, key=lambda block: -_distance(camera, pose, block))
         return seen_parts(camera, pose, [part for block in far_first for part in block])
 
 
@@ -53,28 +48,47 @@ def _distance(camera: Camera, pose: Pose, block: Block) -> float:
     return float(np.linalg.norm(pose.place(middle) - camera.place))
 
 
-def build(kind: Kind, paint: Colour, plate: Image, plate_mm: tuple[int, int], seed: int) -> Vehicle:
-    """A vehicle with this picture on its plates; the seed decides its details."""
+def build(
+    kind: Kind,
+    paint: Colour,
+    plate: Image,
+    plate_mm: tuple[int, int],
+    seed: int,
+    *,
+    away: bool,
+    light: Light,
+    lift_m: float = 0.0,
+) -> Vehicle:
+    """A vehicle that comes or goes, with this picture on its plate; the seed decides its details.
+
+    `lift_m` is how much higher than usual the plate hangs.
+    """
     shape = SHAPES[kind]
-    blocks = {}
-    for away in (False, True):
-        look = Look(paint, np.random.default_rng(seed), kind in (Kind.BUS, Kind.TRUCK))
-        blocks[away] = (
-            motorcycle_blocks(look, away) if kind is Kind.MOTORCYCLE else _car_blocks(kind, shape, look, away)
-        )
-    front, rear = (
-        Face(_plate_quad(place, plate_mm, behind), plate)
-        for place, behind in ((shape.front_plate, False), (shape.rear_plate, True))
-    )
-    holder_front, holder_rear = (_holder(face) for face in (front, rear))
-    return Vehicle(
-        kind,
-        shape,
-        coming=_with_plate(blocks[False], holder_front, front, last=False),
-        going=_with_plate(blocks[True], holder_rear, rear, last=True),
-        front_plate=front,
-        rear_plate=rear,
-    )
+    look = Look(paint, np.random.default_rng(seed), kind in (Kind.BUS, Kind.TRUCK), light)
+    blocks = motorcycle_blocks(look, away) if kind is Kind.MOTORCYCLE else _car_blocks(kind, shape, look, away)
+    y, z = shape.rear_plate if away else shape.front_plate
+    face = Face(_plate_quad((y, z + lift_m), plate_mm, behind=away), tinted(plate, light.plate_level))
+    dark = tuple(tuple(_darkened(part, light) for part in block) for block in blocks)
+    return Vehicle(kind, shape, _with_plate(dark, _holder(face), face, last=away), face, _lamps(kind, shape, away))
+
+
+def _darkened(part: Part, light: Light) -> Part:
+    if isinstance(part, Face):
+        return Face(part.quad, light.tinted(part.texture), part.both_sides)
+    blue, green, red = (min(255.0, value * share) for value, share in zip(part.colour, light.level, strict=True))
+    return Patch(part.points, (blue, green, red), part.both_sides)
+
+
+def _lamps(kind: Kind, shape: Shape, away: bool) -> Floats:
+    """A motorcycle has one lamp in its middle, the others two at their sides."""
+    if kind is Kind.MOTORCYCLE:
+        return np.array([(0.0, 1.76, 0.87)] if away else [(0.0, 0.18, 0.98)])
+    section = next(s for s in (reversed(shape.spine) if away else shape.spine) if s.z_m >= 0.5)
+    y, z = section.y_m, section.z_m + 0.14
+    if kind is Kind.TRUCK and away:
+        y, z = CARGO[1], CARGO[2] + 0.05
+    half = shape.width_m * (0.42 if away else 0.38)
+    return np.array([(-half, y, z), (half, y, z)])
 
 
 def _with_plate(blocks: tuple[Block, ...], holder: Patch, plate: Face, last: bool) -> tuple[Block, ...]:
@@ -96,13 +110,13 @@ def _holder(plate: Face) -> Patch:
     return Patch(middle + (plate.quad - middle) * (1.06, 1.0, 1.16), TRIM)
 
 
-def _lit(sheet: Sheet, quad: Floats, away: bool) -> Face:
+def _lit(sheet: Sheet, quad: Floats, away: bool, light: Light) -> Face:
     """The painted face, as bright as the sun makes it there."""
     normal = np.cross(quad[1] - quad[0], quad[3] - quad[0])
     normal = normal / -np.linalg.norm(normal)
     world = normal * (-1, -1, 1) if away else normal
-    light = brightness(world)
-    sheet.fade(light, light)
+    bright = light.brightness(world)
+    sheet.fade(bright, bright)
     return Face(quad, sheet.picture)
 
 
@@ -126,7 +140,7 @@ def _spine(shape: Shape, look: Look, away: bool) -> Iterator[Part]:
         PAINTERS[name](sheet, look)
         backwards = name in ("rear_window", "trunk", "tail", "rear_bumper", "cab_back")
         quad = _strip(near, far)
-        yield from _sliced(_lit(sheet, quad[[2, 3, 0, 1]] if backwards else quad, away))
+        yield from _sliced(_lit(sheet, quad[[2, 3, 0, 1]] if backwards else quad, away, look.light))
 
 
 def _strip(near: Section, far: Section) -> Floats:
@@ -169,7 +183,7 @@ def _shoulder(shape: Shape, look: Look, flank_quad: Floats, side: int, away: boo
     """The curve between a side's upper edge and the bonnet and boot."""
     low, high = flank_quad[0, 2] - 0.01, shape.belt_z_m + 0.15
     edge = [(side * s.half_m, s.y_m, s.z_m) for s in reversed(shape.spine) if low <= s.z_m <= high]
-    light = brightness(np.array([(-side if away else side) * 0.6, 0.0, 0.8]))
+    light = look.light.brightness(np.array([(-side if away else side) * 0.6, 0.0, 0.8]))
     return Patch(np.array([*flank_quad[:2], *edge]), shade(look.paint, light))
 
 
@@ -180,10 +194,10 @@ def _side_face(
     sheet = Sheet(float(np.ptp(quad[:, 1])), height_m, look.paint, 160.0)
     paint(sheet, look)
     if side > 0:
-        yield from _sliced(_lit(sheet, quad, away))
+        yield from _sliced(_lit(sheet, quad, away, look.light))
         return
     sheet.picture = np.ascontiguousarray(sheet.picture[:, ::-1])
-    yield from _sliced(_lit(sheet, quad[[1, 0, 3, 2]], away))
+    yield from _sliced(_lit(sheet, quad[[1, 0, 3, 2]], away, look.light))
 
 
 def _sliced(face: Face) -> Iterator[Face]:
@@ -262,7 +276,7 @@ def _mirrors(shape: Shape, look: Look) -> Iterator[Part]:
 def _cargo(look: Look, away: bool) -> Iterator[Part]:
     """A truck's box behind its cab, with the chassis and the rear wheels below it."""
     y1, y2, z1, z2, half = CARGO
-    box = Look((208, 206, 200), look.rng, big=True)
+    box = Look((208, 206, 200), look.rng, big=True, light=look.light)
     yield Patch(np.array([(-half, y2, z1), (half, y2, z1), (half, y2, 0.45), (-half, y2, 0.45)]), DARK)
     for x in (-half + 0.05, half - 0.35):
         yield Patch(
@@ -281,7 +295,7 @@ def _cargo(look: Look, away: bool) -> Iterator[Part]:
         width, height = (float(np.linalg.norm(quad[i] - quad[0])) for i in (1, 3))
         sheet = Sheet(width, height, box.paint, 130.0)
         (cargo_doors if name == "rear" else cargo)(sheet, box)
-        yield from _sliced(_lit(sheet, quad, away))
+        yield from _sliced(_lit(sheet, quad, away, look.light))
     for y in (4.3,):
         for side in (-1, 1):
             yield _wheel(side * (half + 0.01), y, 0.38, 0.38, (26, 25, 25))

@@ -5,19 +5,21 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from pathlib import Path
 
-from test_pipeline import DOWN, SCENE, UP, findings, pipeline
+from test_pipeline import DOWN, JUNCTION, SCENE, UP, findings, pipeline
 
 from agent.bundle import Bundler
 from agent.evidence import EvidenceStore
 from agent.outbox import Outbox
 from agent.pipeline import Finding
 from agent.report import Reporter
+from agent.scene import Scene
 from wire.manifest import SignedManifest
 from wire.messages import Provenance
 from wire.signing import SigningKey
 
 KEY = SigningKey.from_seed(bytes(32))
 NOW = datetime(2026, 11, 23, 1, 0, tzinfo=UTC)
+SITE = Scene.model_validate(SCENE.model_dump() | {"calibration": JUNCTION["calibration"]})
 
 
 def found() -> list[Finding]:
@@ -27,7 +29,7 @@ def found() -> list[Finding]:
 
 def reporter(root: Path) -> Reporter:
     provenance = Provenance(software="1", models={"detector": "0" * 64}, config="1" * 64, clock_synchronised=True)
-    return Reporter(Bundler("unit-01", SCENE, provenance, KEY, EvidenceStore(root)))
+    return Reporter(Bundler("unit-01", SITE, provenance, KEY, EvidenceStore(root)))
 
 
 def owe(outbox: Outbox, reporter: Reporter, finding: Finding) -> Path:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -14,6 +14,7 @@ from agent.replay import KEY as REPLAY_KEY
 from agent.replay import ReplayFolder
 from agent.retention import Limits, sweep
 from agent.scene import Scene
+from agent.signal import Signals
 from agent.types import PlateVote, Track, Violation, ViolationKind
 from wire.canonical import sha256_hex
 from wire.messages import MAX_EVIDENCE_BYTES, EvidenceRole, SignedReport
@@ -24,7 +25,7 @@ class Crossing:
 
     kind = ViolationKind.RED_LIGHT
 
-    def evaluate(self, track: Track, vote: PlateVote, scene: Scene, now: datetime) -> Violation:
+    def evaluate(self, track: Track, vote: PlateVote, scene: Scene, signals: Signals) -> Violation:
         point = track.points[len(track.points) // 2]
         return Violation(
             self.kind, "Pasal 287", track.track_id, "L1", point.at, point.frame_index, vote, 0.5, (("red_s", "2.0 s"),)

@@ -16,14 +16,16 @@ from agent.settings import load_yaml
 from agent.types import PlateColour, Point, ViolationKind
 from simulation.cli import main
 from simulation.footage import frames
-from simulation.footage_files import render
-from simulation.footage_law import WIB, odd_even_in_force, violations
+from simulation.footage_files import CALENDARS, LAW, render
+from simulation.footage_law import WIB, LawInputs, odd_even_in_force, violations
 from simulation.footage_scenario import Scenario, load_scenario, names
 from simulation.footage_site import PLATE_Z_M, site_file
 from simulation.footage_traffic import Trip, meeting_s, trips
+from simulation.footage_truth import passage_of
 from simulation.road.camera import Camera
 
 MONDAY = datetime(2026, 11, 23, 7, 30, tzinfo=WIB)
+INPUTS = LawInputs.load(LAW, CALENDARS)
 
 
 def scenario(**changes: object) -> Scenario:
@@ -47,7 +49,8 @@ def the_trip(**changes: object) -> Trip:
 
 
 def kinds(trip: Trip, moment: datetime = MONDAY) -> list[ViolationKind]:
-    return [violation.kind for violation in violations(trip, moment)]
+    """What the only vehicle of the small road violates when it drives at that moment."""
+    return [violation.kind for violation in violations(passage_of(trip, scenario(), {}, INPUTS, moment))]
 
 
 def test_same_seed_same_footage() -> None:
@@ -101,8 +104,10 @@ def test_shipped_scenarios_hold_together(name: str) -> None:
 
 def test_demo_has_what_it_shows() -> None:
     """The demo would show nothing, or only one rule."""
-    cast = trips(load_scenario("demo"), 1)
-    found = [(trip, kinds(trip)) for trip in cast]
+    demo = load_scenario("demo")
+    cast = trips(demo, 1)
+    passages = [passage_of(trip, demo, {}, INPUTS, demo.start) for trip in cast]
+    found = [(each.trip, [violation.kind for violation in violations(each)]) for each in passages]
     clear = [violated for trip, violated in found if trip.plan.dirt == 0]
     assert sum(ViolationKind.ODD_EVEN in violated for violated in clear) >= 6
     assert sum(ViolationKind.WRONG_WAY in violated for violated in clear) >= 2
@@ -118,10 +123,12 @@ def test_site_is_one_the_agent_takes_and_exact(tmp_path: Path, name: str) -> Non
     path.write_text(json.dumps(site_file(loaded)))
     scene = Scene.load(path)
     assert scene.calibration is not None
-    assert scene.calibration.residual_m < 0.02
+    assert scene.calibration.residual_m < (0.2 if loaded.survey.mark_error_m else 0.02)
     for lane in loaded.street.lanes:
         for distance_m in (20.0, 30.0):
             x, y = loaded.pinhole.project(np.array([lane.centre_m, distance_m, PLATE_Z_M]))
+            if not (0 <= x <= loaded.camera.width and 0 <= y <= loaded.camera.height):
+                continue
             found = scene.lane_at(Point(float(x), float(y)))
             assert found is not None
             assert found.id == lane.id
@@ -166,7 +173,7 @@ def test_truth_follows_the_law(change: dict[str, object], expected: list[Violati
 )
 def test_odd_even_hours(moment: str, in_force: bool) -> None:
     """Truth would name violations on a Sunday, a holiday or at noon."""
-    assert odd_even_in_force(datetime.fromisoformat(moment).astimezone(WIB)) is in_force
+    assert odd_even_in_force(datetime.fromisoformat(moment).astimezone(WIB), INPUTS.calendar) is in_force
 
 
 def test_vehicles_do_not_drive_through_each_other() -> None:
@@ -235,7 +242,7 @@ def test_bad_scenario_is_told_in_one_line(
 def test_unknown_scenario_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A mistyped name would not say which names there are."""
     assert main(["footage", "--scenario", "dmeo", "--out", str(tmp_path)]) == 2
-    assert "there are demo" in capsys.readouterr().err
+    assert "there are busway demo" in capsys.readouterr().err
 
 
 def test_smoke_scenario_loads_strictly() -> None:

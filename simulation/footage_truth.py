@@ -1,0 +1,99 @@
+"""`truth.jsonl`: all there is to know about each vehicle of a clip."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from agent.types import Corners
+from simulation.footage import plate_face
+from simulation.footage_law import LawInputs, Passage, mean_speed_kmh, violations
+from simulation.footage_parts import CLASSES
+from simulation.footage_scenario import Scenario
+from simulation.footage_traffic import Trip
+
+READABLE_PX = 48.0
+"""Plate width from which a person reads it without effort."""
+_READABLE_FRAMES = 4
+MOST_HIDDEN = 0.45
+"""How much mud may hide of a character that can still be told."""
+_PATH_STEP_S = 0.5
+
+Sightings = Mapping[int, Corners]
+"""Frame -> where the plate is to be seen in it."""
+
+
+def truth_lines(
+    scenario: Scenario, cast: Sequence[Trip], seen: Mapping[int, Sightings], law: LawInputs
+) -> Iterator[dict[str, Any]]:
+    """A line for each vehicle; `seen` by vehicle id."""
+    for trip in cast:
+        yield _line(passage_of(trip, scenario, seen[trip.id], law, scenario.start), seen[trip.id])
+
+
+def passage_of(trip: Trip, scenario: Scenario, seen: Sightings, law: LawInputs, start: datetime) -> Passage:
+    """The trip as far as its plate is seen; for one that never is, its time on the road."""
+    shown = seen or dict.fromkeys(_on_road(trip, scenario) or [0])
+    best = max(seen, key=lambda f: _width_px(seen[f])) if seen else (min(shown) + max(shown)) // 2
+    begin, end = min(shown), max(shown)
+    return Passage(trip, scenario, law, begin / scenario.fps, end / scenario.fps, best / scenario.fps, start)
+
+
+def _line(passage: Passage, seen: Sightings) -> dict[str, Any]:
+    trip, scenario = passage.trip, passage.scenario
+    plan, on_road = trip.plan, _on_road(trip, scenario)
+    _, hidden = plate_face(trip)
+    widths = [_width_px(corners) for corners in seen.values()]
+    readable = sum(width >= READABLE_PX for width in widths)
+    return {
+        "id": trip.id,
+        "plate": trip.spec.characters,
+        "plate_colour": trip.spec.colour.value,
+        "expiry": trip.spec.expiry,
+        "kind": plan.kind.value,
+        "class": CLASSES[plan.kind].value,
+        "paint": plan.paint,
+        "lane": plan.lane,
+        "direction": plan.direction,
+        "away": trip.away,
+        "speed_kmh": round(mean_speed_kmh(passage), 3),
+        "dirt": plan.dirt,
+        "hidden": round(hidden, 3),
+        "width_px": round(max(widths, default=0.0), 1),
+        "frames": [on_road[0], on_road[-1]] if on_road else None,
+        "frames_readable": readable,
+        "readable": readable >= _READABLE_FRAMES and hidden <= MOST_HIDDEN,
+        "at": _moment(scenario, passage.best_s),
+        "violations": [
+            {"kind": each.kind.value, "at": _moment(scenario, each.at_s), "reason": each.reason}
+            for each in violations(passage)
+        ],
+        "path_m": list(_path(passage)),
+        "corners": [_rounded(seen.get(f)) for f in range(on_road[0], on_road[-1] + 1)] if on_road else [],
+    }
+
+
+def _on_road(trip: Trip, scenario: Scenario) -> list[int]:
+    return [f for f in range(scenario.frame_count) if trip.pose(f / scenario.fps)]
+
+
+def _moment(scenario: Scenario, moment_s: float) -> str:
+    return (scenario.start + timedelta(seconds=moment_s)).isoformat()
+
+
+def _path(passage: Passage) -> Iterator[list[float]]:
+    """Seconds of the clip, X and Y of the plate on the road."""
+    count = int((passage.end_s - passage.begin_s) / _PATH_STEP_S)
+    for moment_s in (*(passage.begin_s + n * _PATH_STEP_S for n in range(count + 1)), passage.end_s):
+        if place := passage.trip.plate_m(moment_s):
+            yield [round(moment_s, 3), *(round(value, 2) for value in place)]
+
+
+def _width_px(corners: Corners) -> float:
+    (ax, ay), (bx, by) = corners[0], corners[1]
+    return float(((bx - ax) ** 2 + (by - ay) ** 2) ** 0.5)
+
+
+def _rounded(corners: Corners | None) -> list[list[float]] | None:
+    return [[round(x, 2), round(y, 2)] for x, y in corners] if corners else None

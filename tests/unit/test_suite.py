@@ -1,0 +1,73 @@
+"""Suites: the same seed gives the same clips, each with offenders and innocents, and none is rendered twice."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from agent.scene import Scene
+from agent.types import ViolationKind
+from simulation import suite
+from simulation.cli import main
+from simulation.footage_files import CALENDARS, LAW
+from simulation.footage_law import LawInputs, violations
+from simulation.footage_scenario import Scenario
+from simulation.footage_site import site_file
+from simulation.footage_traffic import trips
+from simulation.footage_truth import passage_of
+from simulation.suite_clips import clip_scenario, clip_sizes
+
+INPUTS = LawInputs.load(LAW, CALENDARS)
+
+
+@pytest.mark.parametrize("kind", list(ViolationKind))
+def test_each_rule_has_offenders_and_innocents(kind: ViolationKind) -> None:
+    """A suite of innocents only would show a perfect unit."""
+    guilty: list[bool] = []
+    for number in range(2):
+        scenario = clip_scenario(kind, seed=4, number=number, vehicles=6)
+        cast = trips(scenario, 4)
+        assert len(cast) == 6
+        guilty += [bool(violations(passage_of(trip, scenario, {}, INPUTS, scenario.start))) for trip in cast]
+        assert Scene.model_validate(site_file(scenario, 4)).rules == (kind,)
+    assert 0 < sum(guilty) < 12
+
+
+def test_same_seed_same_suite() -> None:
+    """A figure could not be had again."""
+    one, again, other = (clip_scenario(ViolationKind.SPEED, seed, 1, 3) for seed in (9, 9, 10))
+    assert one == again
+    assert one != other
+
+
+def test_clips_share_the_vehicles_evenly() -> None:
+    """Fewer vehicles than asked for would be rendered, or one clip with a single car."""
+    assert sum(clip_sizes(204)) == 204
+    assert max(clip_sizes(204)) - min(clip_sizes(204)) <= 1
+    assert clip_sizes(3) == [3]
+
+
+def test_a_suite_goes_on_where_it_was_broken_off(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Hours of rendering would begin anew."""
+    rendered: list[str] = []
+
+    def render(scenario: Scenario, name: str, seed: int, folder: Path) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "truth.jsonl").write_text("")
+        rendered.append(folder.name)
+
+    monkeypatch.setattr(suite, "render", render)
+    command = ["suite", "--seed", "3", "--vehicles", "11", "--rule", "wrong_way", "--out", str(tmp_path)]
+    assert main(command) == 0
+    assert len(rendered) == 2
+    (tmp_path / "wrong_way" / rendered[1] / "truth.jsonl").unlink()
+    assert main(command) == 0
+    assert rendered[2:] == [rendered[1]]
+
+
+def test_a_folder_holds_one_suite(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Clips of two seeds would be mixed, and counted as one suite."""
+    (tmp_path / "suite.json").write_text('{"seed": 1, "vehicles": 5}')
+    assert main(["suite", "--seed", "2", "--vehicles", "5", "--out", str(tmp_path)]) == 2
+    assert "holds another suite" in capsys.readouterr().err
