@@ -24,6 +24,9 @@ GREY = 114
 MAX_CANDIDATES = 200
 """Cells that go into the suppression: a full street has 30 plates of 4 to 8 cells."""
 SAME_PLATE_IOU = 0.4
+WIDEST_PX = 260.0
+"""Width in the network's picture from which on a plate is larger than what it was trained on: such a one is looked
+for again in the picture at half its size."""
 SAME_PLATE_INSIDE = 0.75
 """A box of which this share lies in a better one is a part of that plate (its number without its expiry line)."""
 
@@ -51,10 +54,13 @@ class Candidates(NamedTuple):
     """(n, 4, 2) TL TR BR BL"""
 
 
-def fit(image: Image, width: int, height: int) -> tuple[Image, Letterbox]:
-    """A BGR picture of any size -> RGB of exactly `width` x `height`, aspect kept, grey around it."""
+def fit(image: Image, width: int, height: int, share: float = 1.0) -> tuple[Image, Letterbox]:
+    """A BGR picture of any size -> RGB of exactly `width` x `height`, aspect kept, grey around it.
+
+    It fills `share` of the width or height that it could.
+    """
     tall, wide = image.shape[:2]
-    scale = min(width / wide, height / tall)
+    scale = min(width / wide, height / tall) * share
     new_wide, new_tall = max(1, round(wide * scale)), max(1, round(tall * scale))
     pad_x, pad_y = (width - new_wide) // 2, (height - new_tall) // 2
     way = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
@@ -126,6 +132,21 @@ class PlateDetector:
 
     def detect(self, image: Image) -> tuple[Detection, ...]:
         """Plates of a BGR picture, in its pixels."""
-        canvas, letterbox = fit(image, self._width, self._height)
+        plates = self._look(image, 1.0)
+        scale = min(self._width / image.shape[1], self._height / image.shape[0])
+        if not any(plate.box.width * scale > WIDEST_PX for plate in plates):
+            return plates
+        wide = [plate for plate in self._look(image, 0.5) if plate.box.width * scale > WIDEST_PX]
+        return (*wide, *(p for p in plates if not any(_inside(p.box, other.box) for other in wide)))
+
+    def _look(self, image: Image, share: float) -> tuple[Detection, ...]:
+        canvas, letterbox = fit(image, self._width, self._height, share)
         found = suppress(decode(self._network.run(canvas), self._strides, self._threshold))
         return to_detections(found, letterbox, image.shape[1], image.shape[0])
+
+
+def _inside(part: Box, whole: Box) -> bool:
+    """Whether most of a box lies in another."""
+    width = min(part.x2, whole.x2) - max(part.x1, whole.x1)
+    height = min(part.y2, whole.y2) - max(part.y1, whole.y1)
+    return max(0.0, width) * max(0.0, height) > SAME_PLATE_IOU * part.area

@@ -28,7 +28,7 @@ from agent.types import Candidate, PlateRead
 from training.labels import held_back, load_labels
 from training.reader_render import Composer, Sample, scenery_files, training_plates
 
-CROPS, TRACKS, FRAMES = 1600, 240, 6
+CROPS, TRACKS, FRAMES = 1200, 200, 6
 UNLISTED = 20
 """Texts over which probability that no candidate has is spread."""
 TEMPERATURES = np.arange(0.7, 2.51, 0.1)
