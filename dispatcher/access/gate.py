@@ -130,7 +130,7 @@ class Gate:
         return self._renew(found, What.TOTP_ENROLLED, now, totp=sealed, totp_step=step)
 
     def _check_password(self, found: Session, password: str, now: datetime) -> None:
-        """The person at the keyboard is the user and not a passer-by; guessed as slowly as at log-in. Raises Refused."""
+        """The person at the keyboard is the user, no passer-by; guessed as slowly as at log-in. Raises Refused."""
         scope = throttle.by_name(found.user.name)
         with self.store.reading() as connection:
             known = accounts.find(connection, found.user.name)

@@ -26,7 +26,7 @@ class Reveals:
     """A list of owners is not to be copied off the screen."""
 
     def owner(self, actor: Actor, case: Case, why: str, now: datetime) -> Found:
-        """The owner, once the trail has it on the disk. Raises Refused without a reason or when the hour's are spent."""
+        """The owner, once the trail has it on the disk. Raises Refused: no reason, or the hour's are spent."""
         if not why:
             raise Refused("reason_missing")
         with self.store.writing() as connection:

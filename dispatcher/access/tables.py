@@ -20,8 +20,8 @@ account = Table(
     Column("disabled_at", Moment),
 )
 """Users. `password` is argon2's hash, `one_time` when somebody else gave it and it must be changed at the first log-in;
-`totp` is the sealed secret, `totp_step` the step of the last code that was used, so that none works twice. Rows are never
-deleted: the audit trail names them."""
+`totp` is the sealed secret, `totp_step` the step of the last code that was used, so that none works twice. Rows are
+never deleted: the audit trail names them."""
 
 session = Table(
     "session",
