@@ -108,7 +108,7 @@ class Dispatcher:
         self.wake = Event()
         self.stop = Event()
         audit = Audit(parts.writer.mac_key)
-        self._units = UnitBook(parts.units, store, audit, settings.access.key_approvals)
+        self.units = UnitBook(parts.units, store, audit, settings.access.key_approvals)
         folder = EvidenceFolder(settings.evidence)
         registry = SnapshotRegistry(store, parts.sealer)
         self.worker = Worker(
@@ -123,7 +123,7 @@ class Dispatcher:
             snapshot_max_age=timedelta(days=settings.owners.max_age_days),
             clock=clock,
         )
-        self.intake = Intake(store, folder, self._units)
+        self.intake = Intake(store, folder, self.units)
         self.mqtt = MqttService(settings.mqtt, self.intake, clock, self.wake.set, parts.mqtt_password)
         webhook = Webhook(
             store=store,
@@ -137,7 +137,7 @@ class Dispatcher:
         renderer = Renderer(
             templates=environment(settings.zone), clock=clock, cookie=cookie, secure=settings.web.tls_in_front
         )
-        views = Views(store=store, units=self._units, registry=registry, writer=parts.writer)
+        views = Views(store=store, units=self.units, registry=registry, writer=parts.writer)
         console = Console(
             store=store,
             folder=folder,
@@ -149,7 +149,7 @@ class Dispatcher:
         )
         office = OfficePages(
             store=store,
-            book=self._units,
+            book=self.units,
             audit=audit,
             office=Office(store, audit),
             views=views,
@@ -176,7 +176,7 @@ class Dispatcher:
             "status": "ok",
             "database": {"schema": version},
             "mqtt": {"connected": self.mqtt.connected, "protocol": self.mqtt.protocol},
-            "units": len(self._units),
+            "units": len(self.units),
             "cases": states,
             "counters": refused,
         }
