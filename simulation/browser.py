@@ -15,7 +15,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from websockets.sync.client import ClientConnection, connect
+from websockets.sync.client import connect
+from websockets.sync.connection import Connection
 
 from agent.errors import CakraError
 
@@ -33,7 +34,7 @@ def chromium() -> str | None:
 class Page:
     """One tab."""
 
-    def __init__(self, socket: ClientConnection, session: str) -> None:
+    def __init__(self, socket: Connection, session: str) -> None:
         self._socket = socket
         self._session = session
         self._calls = 0
@@ -125,7 +126,7 @@ def _address(file: Path) -> str:
     raise CakraError(f"chromium: does not come up within {_START_S:.0f} s")
 
 
-def _attach(socket: ClientConnection) -> str:
+def _attach(socket: Connection) -> str:
     """The session of the browser's one tab."""
 
     def ask(number: int, method: str, **parameters: Any) -> dict[str, Any]:

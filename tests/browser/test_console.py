@@ -33,7 +33,7 @@ FAINT = """
 """
 """Texts with less contrast than WCAG 2.2 AA asks of small text (4.5 : 1)."""
 UNNAMED = """
-[...document.querySelectorAll("input:not([type=hidden]), select, button, a, img")].filter(e =>
+[...document.querySelectorAll("input:not([type=hidden], [hidden]), select, button, a, img")].filter(e =>
   !(e.labels && e.labels.length) && !e.getAttribute("aria-label") && !e.textContent.trim() && e.alt === undefined &&
   !e.querySelector("img[alt]:not([alt=''])")
 ).map(e => e.outerHTML.slice(0, 60))
