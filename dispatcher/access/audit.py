@@ -124,6 +124,7 @@ class Audit:
     def verify(self, connection: Connection, anchor: str = "") -> Examined:
         """Read the whole trail; each entry that was changed, put in or is missing is named."""
         faults: list[Fault] = []
+        before = _head(connection)
         number, mac, entries = 0, _START, 0
         for row in _rows(connection):
             faults.extend(Fault(missing, "is missing") for missing in range(number + 1, row.number))
@@ -132,7 +133,7 @@ class Audit:
             elif row.number == number + 1 and row.previous != mac:
                 faults.append(Fault(row.number, "does not follow from the entry before"))
             number, mac, entries = row.number, row.mac, entries + 1
-        faults.extend(_end(connection, number, mac))
+        faults.extend(_end(before, _head(connection), number, mac))
         if anchor and not _holds(connection, anchor):
             faults.append(Fault(int(anchor.partition(":")[0]), "is not the one of the anchor"))
         return Examined(entries, f"{number}:{mac}", tuple(faults))
@@ -143,13 +144,16 @@ class Audit:
         return hmac.new(self._key, canonical_json(named), hashlib.sha256).hexdigest()
 
 
-def _end(connection: Connection, number: int, mac: str) -> Iterator[Fault]:
-    """What the head says of the end of the trail."""
+def _head(connection: Connection) -> tuple[int, str]:
     head = connection.execute(select(audit_head)).first()
-    last, last_mac = (head.number, head.mac) if head else (0, _START)
-    yield from (Fault(missing, "is missing at the end") for missing in range(number + 1, last + 1))
-    yield from (Fault(extra, "was put in at the end") for extra in range(last + 1, number + 1))
-    if last == number and last_mac != mac:
+    return (head.number, head.mac) if head else (0, _START)
+
+
+def _end(before: tuple[int, str], after: tuple[int, str], number: int, mac: str) -> Iterator[Fault]:
+    """What the head says of the end, read before and after the entries: others may append meanwhile."""
+    yield from (Fault(missing, "is missing at the end") for missing in range(number + 1, before[0] + 1))
+    yield from (Fault(extra, "was put in at the end") for extra in range(after[0] + 1, number + 1))
+    if before[0] == after[0] == number and after[1] != mac:
         yield Fault(number, "is not the newest that was written")
 
 

@@ -139,7 +139,7 @@ def actor(request: Request) -> Actor:
 
 def address(request: Request) -> str:
     """Where a request comes from."""
-    return request.client.host if request.client else ""
+    return request.client.host[:64] if request.client else ""
 
 
 def form_token(token: str) -> str:
