@@ -21,7 +21,18 @@ from fastapi import FastAPI
 from sqlalchemy import select
 
 from dispatcher import cases
+from dispatcher.access import accounts
+from dispatcher.access.audit import Audit
+from dispatcher.access.gate import Gate
+from dispatcher.access.office import Office
+from dispatcher.access.reveals import Reveals
+from dispatcher.access.sessions import Limits
+from dispatcher.access.unit_book import UnitBook
+from dispatcher.console.entry import Entry
+from dispatcher.console.guard import Guard
+from dispatcher.console.office import OfficePages
 from dispatcher.console.pages import Console
+from dispatcher.console.render import Renderer, environment
 from dispatcher.console.views import Views
 from dispatcher.errors import CakraError, StoreError
 from dispatcher.evidence import EvidenceFolder
@@ -96,7 +107,8 @@ class Dispatcher:
         self.store = store
         self.wake = Event()
         self.stop = Event()
-        self._units = parts.units
+        audit = Audit(parts.writer.mac_key)
+        self.units = UnitBook(parts.units, store, audit, settings.access.key_approvals)
         folder = EvidenceFolder(settings.evidence)
         registry = SnapshotRegistry(store, parts.sealer)
         self.worker = Worker(
@@ -111,9 +123,8 @@ class Dispatcher:
             snapshot_max_age=timedelta(days=settings.owners.max_age_days),
             clock=clock,
         )
-        self.intake = Intake(store, folder, parts.units)
+        self.intake = Intake(store, folder, self.units)
         self.mqtt = MqttService(settings.mqtt, self.intake, clock, self.wake.set, parts.mqtt_password)
-        views = Views(store=store, units=parts.units, registry=registry, writer=parts.writer)
         webhook = Webhook(
             store=store,
             app_secret=parts.app_secret.encode(),
@@ -121,10 +132,36 @@ class Dispatcher:
             clock=clock,
             kept=self.wake.set,
         )
-        console = Console(
-            store=store, folder=folder, views=views, zone=settings.zone, clock=clock, decided=self.wake.set
+        gate = make_gate(parts, store, audit)
+        cookie = "__Host-cakra" if settings.web.tls_in_front else "cakra"
+        renderer = Renderer(
+            templates=environment(settings.zone), clock=clock, cookie=cookie, secure=settings.web.tls_in_front
         )
-        self.web: FastAPI = create_web([webhook.router(), console.router()], self.health, settings.web.allowed_hosts)
+        views = Views(store=store, units=self.units, registry=registry, writer=parts.writer)
+        console = Console(
+            store=store,
+            folder=folder,
+            views=views,
+            audit=audit,
+            reveals=Reveals(store=store, audit=audit, registry=registry, per_hour=settings.access.reveals_per_hour),
+            renderer=renderer,
+            decided=self.wake.set,
+        )
+        office = OfficePages(
+            store=store,
+            book=self.units,
+            audit=audit,
+            office=Office(store, audit),
+            views=views,
+            renderer=renderer,
+        )
+        self.web: FastAPI = create_web(
+            [webhook.router(), Entry(gate=gate, renderer=renderer).router(), office.router(), console.router()],
+            self.health,
+            settings.web.allowed_hosts,
+            Guard(gate, clock, cookie),
+            tls_in_front=settings.web.tls_in_front,
+        )
 
     def health(self) -> dict[str, Any]:
         """How the dispatcher is, for monitoring; `ok` means that what comes in is stored."""
@@ -139,7 +176,7 @@ class Dispatcher:
             "status": "ok",
             "database": {"schema": version},
             "mqtt": {"connected": self.mqtt.connected, "protocol": self.mqtt.protocol},
-            "units": len(self._units),
+            "units": len(self.units),
             "cases": states,
             "counters": refused,
         }
@@ -148,6 +185,19 @@ class Dispatcher:
         """Tell every thread to end after what it is doing."""
         self.stop.set()
         self.wake.set()
+
+
+def make_gate(parts: Parts, store: Store, audit: Audit) -> Gate:
+    """The console's way in, by the policy of the configuration."""
+    access = parts.settings.access
+    return Gate(
+        store=store,
+        sealer=parts.sealer,
+        audit=audit,
+        limits=Limits(idle=timedelta(minutes=access.idle_minutes), longest=timedelta(hours=access.longest_hours)),
+        must_enrol=access.totp == "required",
+        issuer=f"cakra {parts.settings.official_domain}",
+    )
 
 
 def run(settings: Settings) -> int:
@@ -164,11 +214,24 @@ def run(settings: Settings) -> int:
             log.warning(
                 "%d sends were cut off by the last stop; they are `unknown` until WhatsApp or you decide", unclear
             )
-        return _serve(dispatcher, listening)
+        with store.reading() as connection:
+            if not accounts.listed(connection):
+                log.warning(
+                    "nobody can log in yet; `cakra-dispatcher users add NAME --role admin` makes the first user"
+                )
+        return _serve(dispatcher, listening, settings)
 
 
-def _serve(dispatcher: Dispatcher, listening: socket.socket) -> int:
-    config = uvicorn.Config(dispatcher.web, log_config=None, access_log=False, lifespan="off", server_header=False)
+def _serve(dispatcher: Dispatcher, listening: socket.socket, settings: Settings) -> int:
+    config = uvicorn.Config(
+        dispatcher.web,
+        log_config=None,
+        access_log=False,
+        lifespan="off",
+        server_header=False,
+        proxy_headers=settings.web.tls_in_front,
+        forwarded_allow_ips=list(settings.web.proxies),
+    )
     server = uvicorn.Server(config)
     failed: list[str] = []
 

@@ -12,6 +12,8 @@ from datetime import timedelta
 from pathlib import Path
 
 from dispatcher import cases, decisions, sends
+from dispatcher.access.audit import Audit, What
+from dispatcher.access.commands import COMMAND_LINE, add_commands
 from dispatcher.app import load_parts, run, utc_now
 from dispatcher.cases import Case
 from dispatcher.console.views import case_json
@@ -24,8 +26,6 @@ from dispatcher.reference import new_reference
 from dispatcher.settings import Settings, load_settings
 from dispatcher.store import Store
 from dispatcher.workflow import IllegalMove, State
-
-_OPERATOR = "command line"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -84,6 +84,7 @@ def _parser() -> argparse.ArgumentParser:
     resume = sending.add_parser("resume", parents=[config], help="send again after the cause is mended")
     resume.add_argument("scope", help="as `sending show` prints it")
     resume.set_defaults(command=_resume)
+    add_commands(commands, config)
     return parser
 
 
@@ -95,6 +96,10 @@ def _store(arguments: argparse.Namespace) -> Iterator[tuple[Settings, Store]]:
         yield settings, store
     finally:
         store.close()
+
+
+def _audit(settings: Settings) -> Audit:
+    return Audit(read_key(settings.mac_key_file, "mac_key_file"))
 
 
 def _check(arguments: argparse.Namespace) -> int:
@@ -160,7 +165,8 @@ def _list_cases(arguments: argparse.Namespace) -> int:
 
 def _resend(arguments: argparse.Namespace) -> int:
     """Two steps: what would happen, then `--yes`. A message that did arrive after all would reach the owner twice."""
-    with _store(arguments) as (_, store):
+    with _store(arguments) as (settings, store):
+        audit = _audit(settings)
         with store.reading() as connection:
             case = cases.by_reference(connection, arguments.reference.upper())
             attempts = sends.attempts_of(connection, case.case_id) if case else ()
@@ -172,7 +178,7 @@ def _resend(arguments: argparse.Namespace) -> int:
             _explain_resend(case, attempts)
             return 0
         try:
-            decisions.decide(store, case, "resend", _OPERATOR, "", utc_now())
+            decisions.decide(store, audit, case, "resend", COMMAND_LINE, "", utc_now())
         except IllegalMove as refused:
             raise UsageError(f"{case.reference}: {refused}; look at it again") from None
     print(f"{case.reference}: queued to be sent again")
@@ -197,9 +203,10 @@ def _show_pauses(arguments: argparse.Namespace) -> int:
 
 
 def _resume(arguments: argparse.Namespace) -> int:
-    with _store(arguments) as (_, store), store.writing() as connection:
+    with _store(arguments) as (settings, store), store.writing() as connection:
         if not sends.resume(connection, arguments.scope):
             raise UsageError(f"{arguments.scope}: is not paused; `cakra-dispatcher sending show` lists what is")
+        _audit(settings).append(connection, utc_now(), COMMAND_LINE, What.SENDING_RESUMED, arguments.scope)
     print(f"{arguments.scope}: sends again")
     return 0
 

@@ -7,6 +7,8 @@ from datetime import datetime
 from typing import Any
 
 from dispatcher import cases
+from dispatcher.access.audit import Actor, Audit, What
+from dispatcher.access.roles import Right
 from dispatcher.cases import Case
 from dispatcher.store import Store
 from dispatcher.workflow import TABLE, Event
@@ -16,6 +18,8 @@ DECISIONS = {
     "withdraw": Event.WAS_WITHDRAWN,
     "resend": Event.RESEND_ORDERED,
 }
+RIGHTS: Mapping[str, Right] = {"approve": Right.JUDGE, "withdraw": Right.JUDGE, "resend": Right.RESEND}
+"""What it takes to decide so."""
 _CHANGES: Mapping[str, Mapping[str, Any]] = {"approve": {"approved": True, "reasons": ""}, "resend": {"tries": 0}}
 
 
@@ -24,8 +28,9 @@ def possible(case: Case) -> tuple[str, ...]:
     return tuple(name for name, event in DECISIONS.items() if event in TABLE[case.state])
 
 
-def decide(store: Store, case: Case, decision: str, who: str, why: str, now: datetime) -> Case:
-    """Carry a decision out. Raises IllegalMove when the case has moved on meanwhile."""
+def decide(store: Store, audit: Audit, case: Case, decision: str, actor: Actor, why: str, now: datetime) -> Case:
+    """Carry a decision out and write it down. Raises IllegalMove when the case has moved on meanwhile."""
     changes = _CHANGES.get(decision, {})
     with store.writing() as connection:
-        return cases.move(connection, case.case_id, DECISIONS[decision], now, who=who, why=why, **changes)
+        audit.append(connection, now, actor, What(f"case_{decision}"), case.reference, why)
+        return cases.move(connection, case.case_id, DECISIONS[decision], now, who=actor.name, why=why, **changes)

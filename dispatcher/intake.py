@@ -47,6 +47,10 @@ class Refused(Exception):
     """A message that is not stored; `str()` is the code that is counted and told to the unit."""
 
 
+class NotYet(Exception):
+    """A message that the unit has to say again later; `str()` is the code that is told to the unit."""
+
+
 class Intake:
     """Takes the units' messages in."""
 
@@ -68,6 +72,8 @@ class Intake:
             return self._refuse(topic.kind, payload, "unstorable")
         except StoreError:
             return _rejected(topic.kind, payload, "store", retryable=True)
+        except NotYet as reason:
+            return _rejected(topic.kind, payload, str(reason), retryable=True)
         except (Refused, DecodeError) as refusal:
             return self._refuse(topic.kind, payload, str(refusal))
         except Exception:
@@ -94,6 +100,8 @@ class Intake:
             raise Refused("foreign_unit")
         if unit.state is UnitState.QUARANTINED:
             raise Refused("unit_quarantined")
+        if unit.state is UnitState.UNAPPROVED:
+            raise NotYet("key_unapproved")
         return unit
 
     def _report(self, unit_id: str, payload: bytes, now: datetime) -> Ack:

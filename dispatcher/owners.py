@@ -67,6 +67,8 @@ class Owner:
     electric: bool
     valid_from: datetime | None
     """Since when this owner is the owner."""
+    nik: str = ""
+    """Identity number, where the registry gives it."""
 
     def __repr__(self) -> str:
         return f"Owner({self.status}, {self.vehicle_class})"
@@ -152,6 +154,7 @@ class SnapshotRegistry:
                 status=Status(row.status),
                 electric=row.electric,
                 valid_from=row.valid_from,
+                nik=private.get("nik", ""),
             ),
             current.imported_at,
         )

@@ -38,6 +38,11 @@ def mask_phone(e164: str) -> str:
     return f"{e164[:3]} ••• ••• {e164[-4:]}"
 
 
+def mask_nik(nik: str) -> str:
+    """The last three digits of an identity number: `•••••••••••••001`; they are its serial, no birthday."""
+    return "•" * max(len(nik) - 3, 0) + nik[-3:] if len(nik) > 3 else "•" * len(nik)
+
+
 def mask_name(name: str) -> str:
     """First letters only: `B••• S••••••`."""
     return " ".join(word[:1] + "•" * (len(word) - 1) for word in name.split())

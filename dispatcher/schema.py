@@ -234,7 +234,13 @@ def _first_tables(connection: Connection) -> None:
     metadata.create_all(connection)
 
 
-STEPS: tuple[Callable[[Connection], None], ...] = (_first_tables,)
+def _access_tables(connection: Connection) -> None:
+    from dispatcher.access import tables  # registers them; it imports this module
+
+    metadata.create_all(connection, tables=tables.ALL)
+
+
+STEPS: tuple[Callable[[Connection], None], ...] = (_first_tables, _access_tables)
 """Step n makes version n of version n - 1; a released step is never changed."""
 
 

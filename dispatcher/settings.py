@@ -6,12 +6,21 @@ are needed; neither they nor what is sealed with them is ever logged.
 
 from __future__ import annotations
 
+from ipaddress import ip_address
 from pathlib import Path
-from typing import Annotated, Literal, TypeVar
+from typing import Annotated, Literal, Self, TypeVar
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import yaml
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    ValidationError,
+    model_validator,
+)
 
 from dispatcher.errors import ConfigError
 
@@ -27,6 +36,13 @@ def _zone(name: str) -> str:
     except (ZoneInfoNotFoundError, ValueError):
         raise ValueError("no such time zone; write one like Asia/Jakarta") from None
     return name
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 class Section(BaseModel):
@@ -81,7 +97,37 @@ class WebSettings(Section):
     host: str = "127.0.0.1"
     port: int = Field(default=8080, ge=0, le=65535)
     allowed_hosts: tuple[str, ...] = ("127.0.0.1", "localhost")
-    """Host names under which pages are served; a reverse proxy's public name for the webhook goes here."""
+    """Host names under which pages are served; a reverse proxy's public name goes here."""
+    tls_in_front: bool = False
+    """A reverse proxy ends TLS: cookies go over HTTPS alone, and it is believed from which address a browser comes."""
+    proxies: tuple[str, ...] = ("127.0.0.1", "::1")
+    """Addresses of that reverse proxy."""
+    plain_beyond_loopback: bool = False
+    """Passwords may cross a network unencrypted, for a network that is trusted whole."""
+
+    @model_validator(mode="after")
+    def _is_guarded(self) -> Self:
+        if not (_is_loopback(self.host) or self.tls_in_front or self.plain_beyond_loopback):
+            raise ValueError(
+                "host: is beyond loopback and passwords would cross the network unencrypted; put a reverse proxy with "
+                "TLS in front and say tls_in_front: true, or say plain_beyond_loopback: true"
+            )
+        return self
+
+
+class AccessSettings(Section):
+    """Who may use the console, and how."""
+
+    totp: Literal["required", "optional"] = "required"
+    """Whether everybody has to enrol an authenticator at the first log-in."""
+    idle_minutes: int = Field(default=30, ge=1, le=24 * 60)
+    """A browser that asks for nothing so long is logged out."""
+    longest_hours: int = Field(default=12, ge=1, le=7 * 24)
+    """A browser is logged out after so long whatever it does; a shift and its handover."""
+    key_approvals: int = Field(default=0, ge=0, le=3)
+    """People who must approve a unit's key before it is believed; 0: the units' file is enough."""
+    reveals_per_hour: int = Field(default=30, ge=1)
+    """Owners whose data one person may uncover in an hour."""
 
 
 class OwnerSettings(Section):
@@ -103,6 +149,7 @@ class Settings(Section):
     mqtt: MqttSettings = MqttSettings()
     whatsapp: WhatsAppSettings
     web: WebSettings = WebSettings()
+    access: AccessSettings = AccessSettings()
     owners: OwnerSettings = OwnerSettings()
     official_domain: Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9.-]+\.[a-z]{2,}$")]
     """The one domain a notice may name."""

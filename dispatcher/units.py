@@ -17,6 +17,8 @@ class UnitState(StrEnum):
     APPROVED = "approved"
     QUARANTINED = "quarantined"
     """Nothing it says is believed until a person has looked at it."""
+    UNAPPROVED = "unapproved"
+    """Its key waits for people's approval; what it says is not taken in yet, and it keeps it."""
 
 
 class UnitEntry(Section):

@@ -26,7 +26,7 @@ from agent.plate import normalise, parse, vehicle_class
 from simulation import broker
 from simulation.footage_files import render
 from simulation.footage_scenario import load_scenario
-from simulation.stack import Footage, Stack, post_json, wait_until
+from simulation.stack import ROLES, Footage, Stack, post_json, wait_until
 
 ROOT = Path(__file__).resolve().parent.parent
 SETTLED = frozenset({"delivered", "read", "confirmed", "disputed", "review", "fallback_post", "dead", "unknown"})
@@ -76,7 +76,10 @@ def run(scenario: str, out: Path, *, once: bool) -> int:
         result = Result(stack.cases(), agent_summary(stack), vehicles, stack.messages(), stack.outbox()["dead"])
         print(result.table())
         print(
-            f"\nconsole         {stack.console_url}/\nowners' phones  {stack.whatsapp_url}/phone\nfiles           {out}"
+            f"\nconsole         {stack.console_url}/\n"
+            f"  log in as     {' or '.join(ROLES)}, password {stack.password}\n"
+            f"owners' phones  {stack.whatsapp_url}/phone\n"
+            f"files           {out}"
         )
         if not once:
             print("\nCtrl-C ends it.", flush=True)

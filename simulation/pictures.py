@@ -8,7 +8,6 @@ docs/pictures/cases.png     the list of cases
 
 from __future__ import annotations
 
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -18,16 +17,17 @@ import cv2
 
 from agent.errors import CakraError
 from simulation import demo
-from simulation.stack import Footage, Stack, wait_until
+from simulation.browser import Page, browsing, chromium
+from simulation.stack import ROLES, Footage, Stack, wait_until
 
 PICTURES = demo.ROOT / "docs" / "pictures"
-_BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 _ROAD_WIDTH_PX = 960
+_WINDOW_WIDTH_PX = 1240
 
 
 def main() -> int:
     try:
-        browser = next(filter(None, map(shutil.which, _BROWSERS)), None)
+        browser = chromium()
         if browser is None:
             raise CakraError("no Chromium on this machine; install the package chromium")
         PICTURES.mkdir(parents=True, exist_ok=True)
@@ -60,23 +60,26 @@ def photograph(road: Footage, folder: Path, browser: str) -> None:
     """The pages of a demo that has delivered its notices."""
     vehicles = demo.read_truth(road.clip.parent)
     stack = Stack(folder / "stack", road, demo.owners(vehicles))
-    with demo.running(stack):
+    with demo.running(stack), browsing(browser, folder) as page:
         demo.watch(stack)
         wait_until(lambda: demo.settled(stack), "delivery of the notices", demo.DELIVERY_S)
         message = stack.messages()[0]
-        shoot(browser, f"{stack.whatsapp_url}/phone/{message['to']}", PICTURES / "phone.png", "1240,1000")
+        shoot(page, f"{stack.whatsapp_url}/phone/{message['to']}", "phone.png", 1000)
         demo.answer(stack)
-        shoot(browser, f"{stack.console_url}/", PICTURES / "cases.png", "1240,700")
-        shoot(browser, f"{stack.console_url}/cases/{message['parameters'][1]}", PICTURES / "console.png", "1240,1300")
+        page.open(f"{stack.console_url}/login")
+        page.type(ROLES[0])
+        page.press("Tab")
+        page.type(stack.password)
+        page.press("Enter")
+        page.settle()
+        shoot(page, f"{stack.console_url}/", "cases.png", 700)
+        shoot(page, f"{stack.console_url}/cases/{message['parameters'][1]}", "console.png", 1300)
 
 
-def shoot(browser: str, address: str, picture: Path, size: str) -> None:
-    """A screenshot of a page, `size` is `width,height` in pixels."""
-    flags = ["--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", "--virtual-time-budget=5000"]
-    command = [browser, *flags, f"--window-size={size}", f"--screenshot={picture}", address]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=demo.DELIVERY_S)
-    if done.returncode or not picture.exists():
-        raise CakraError(f"{picture.name}: Chromium took no picture of {address}")
+def shoot(page: Page, address: str, name: str, height_px: int) -> None:
+    """A picture of a page."""
+    page.open(address)
+    page.photograph(PICTURES / name, _WINDOW_WIDTH_PX, height_px)
 
 
 if __name__ == "__main__":

@@ -25,11 +25,14 @@ import yaml
 
 from agent.errors import CakraError
 from simulation import broker
+from simulation.visitor import Visitor
 from wire.signing import SigningKey
 
 START_S = 60.0
 """A service that is not up by then never will be; a Raspberry Pi needs about 15 s for the dispatcher."""
 UNIT_ID = "demo-01"
+ROLES = ("supervisor", "admin")
+"""The console's users, each called as its role."""
 _POLL_S = 0.05
 
 
@@ -155,6 +158,11 @@ class Stack:
         self._write_unit(footage)
         self._write_dispatcher()
         self._import_owners(owners)
+        self.password = secrets.token_urlsafe(12)
+        """Of all the console's users."""
+        for role in ROLES:
+            self._add_user(role)
+        self._visitor = Visitor(self.console_url, ROLES[0], self.password)
         self.broker = self._service("broker", broker.command(self.ports["broker"], folder / "broker"), self._broker_up)
         self.whatsapp = self._service("whatsapp", self._whatsapp_command(), _answers(self.whatsapp_url))
         self.dispatcher = self._service(
@@ -183,7 +191,7 @@ class Stack:
 
     def cases(self) -> list[dict[str, Any]]:
         """The dispatcher's cases. Raises OSError while it is away."""
-        cases: list[dict[str, Any]] = get_json(f"{self.console_url}/api/cases.json")
+        cases: list[dict[str, Any]] = self._visitor.get_json("/api/cases.json")
         return cases
 
     def messages(self) -> list[dict[str, Any]]:
@@ -261,6 +269,8 @@ class Stack:
                     "verify_token_file": "whatsapp.verify",
                 },
                 "web": {"port": self.ports["web"]},
+                # Whoever has nothing but a browser gets in as well.
+                "access": {"totp": "optional"},
                 "official_domain": "etle-konfirmasi.example.id",
                 "mac_key_file": "mac.key",
                 "data_key_file": "data.key",
@@ -280,10 +290,15 @@ class Stack:
         config = str(self.folder / "dispatcher.yaml")
         self._run("dispatcher", "owners", "import", "--config", config, str(self.folder / "owners.csv"))
 
-    def _run(self, program: str, *arguments: str) -> str:
+    def _add_user(self, role: str) -> None:
+        config = str(self.folder / "dispatcher.yaml")
+        asked = ("users", "add", "--config", config, role, "--role", role, "--password-stdin")
+        self._run("dispatcher", *asked, stdin=self.password + "\n")
+
+    def _run(self, program: str, *arguments: str, stdin: str = "") -> str:
         """Run one command to its end; its output. Raises CakraError."""
         command = [str(self._bin / f"cakra-{program}"), *arguments]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        done = subprocess.run(command, input=stdin, capture_output=True, text=True, check=False)
         if done.returncode:
             raise CakraError(f"{' '.join(arguments[:2])}: {done.stderr.strip().splitlines()[-1]}")
         return done.stdout

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid5
 
 import yaml
 
+from dispatcher.access import accounts, passwords, sessions
+from dispatcher.access.roles import Role
 from dispatcher.keys import write_new_key
+from dispatcher.store import Store
 from wire.canonical import sha256_hex
 from wire.codec import encode, encode_evidence
 from wire.manifest import FrameRef, Manifest, Piece, Reading
@@ -29,6 +33,7 @@ ROOT = Path(__file__).resolve().parent.parent
 UNIT = "unit-01"
 KEY = SigningKey.generate()
 NOW = datetime(2026, 11, 23, 1, 0, tzinfo=UTC)
+PASSWORD = "gerimis-di-jalan-sudirman"
 PHONE = "6281234567890"
 OWNERS = (
     "plate,name,phone,vehicle_class,plate_colour,status,nik\n"
@@ -141,9 +146,27 @@ def write_config(folder: Path, **changes: Any) -> Path:
         "mac_key_file": "mac.key",
         "data_key_file": "data.key",
         "web": {"port": 0},
+        "access": {"totp": "optional"},
         **changes,
         "whatsapp": {**whatsapp, **changes.get("whatsapp", {})},
     }
     path = folder / "dispatcher.yaml"
     path.write_text(yaml.safe_dump(content))
     return path
+
+
+@cache
+def hashed(password: str) -> str:
+    """What is stored of a password; made once, because that is slow on purpose."""
+    return passwords.hash_password(password)
+
+
+def enter(store: Store, role: Role, name: str = "", now: datetime = NOW) -> str:
+    """A user of this role who is logged in, by the role's name unless another is given; the session's token."""
+    name = name or role.value
+    with store.writing() as connection:
+        if accounts.find(connection, name) is None:
+            accounts.add(connection, name, role, hashed(PASSWORD), one_time=False, now=now)
+        found = accounts.find(connection, name)
+        assert found is not None
+        return sessions.open_session(connection, found[0], "127.0.0.1", now)

@@ -13,7 +13,7 @@ from dispatcher import cases, decisions, sends
 from dispatcher.cases import Case, Entry
 from dispatcher.notice import NoticeTooLong
 from dispatcher.owners import Match, OwnerRegistry, mobile
-from dispatcher.plate import mask_name, mask_phone, mask_plate
+from dispatcher.plate import mask_name, mask_nik, mask_phone, mask_plate
 from dispatcher.schema import unit_status
 from dispatcher.sends import Attempt, Pause
 from dispatcher.store import Store, counters
@@ -66,6 +66,7 @@ class OwnerView:
     found: str
     name: str = ""
     phone: str = ""
+    nik: str = ""
     vehicle_class: str = ""
     plate_colour: str = ""
     status: str = ""
@@ -109,6 +110,11 @@ class Views:
                 has_more=len(found) > PAGE_ROWS,
             )
 
+    def units_now(self) -> tuple[UnitLine, ...]:
+        """All units and what they said last."""
+        with self.store.reading() as connection:
+            return _unit_lines(connection, self.units)
+
     def case(self, reference: str, now: datetime) -> CaseView | None:
         """One case whole; the look at its owner leaves a trace like any other look-up."""
         with self.store.reading() as connection:
@@ -150,6 +156,7 @@ class Views:
             found="Match",
             name=mask_name(found.owner.name),
             phone=mask_phone(number) if number else "",
+            nik=mask_nik(found.owner.nik),
             vehicle_class=found.owner.vehicle_class,
             plate_colour=found.owner.plate_colour,
             status=found.owner.status,

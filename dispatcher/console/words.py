@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from dispatcher.access.roles import Right, Role
 from dispatcher.workflow import State
 
 
@@ -123,3 +124,75 @@ DECISIONS: Mapping[str, str] = {
     "withdraw": _("Withdraw"),
     "resend": _("Send again"),
 }
+
+PAGES: tuple[tuple[str, str, Right], ...] = (
+    ("/", _("Cases"), Right.SEE_CASES),
+    ("/units", _("Units"), Right.SEE_UNITS),
+    ("/users", _("Users"), Right.MANAGE_USERS),
+    ("/audit", _("Audit trail"), Right.READ_AUDIT),
+)
+"""The head of each page: where, what it is called, and what it takes."""
+
+ROLES: Mapping[Role, str] = {
+    Role.OPERATOR: _("Operator"),
+    Role.SUPERVISOR: _("Supervisor"),
+    Role.ADMIN: _("Admin"),
+}
+
+UNIT_STATES: Mapping[str, str] = {
+    "approved": _("trusted"),
+    "quarantined": _("quarantined"),
+    "unapproved": _("key not approved"),
+}
+
+AUDITED: Mapping[str, str] = {
+    "logged_in": _("Logged in"),
+    "login_refused": _("Log-in refused"),
+    "locked": _("Locked after failed log-ins"),
+    "logged_out": _("Logged out"),
+    "logged_out_everywhere": _("Logged out everywhere"),
+    "password_changed": _("Password changed"),
+    "totp_enrolled": _("Authenticator enrolled"),
+    "user_added": _("User added"),
+    "user_reset": _("User reset"),
+    "user_disabled": _("User disabled"),
+    "role_changed": _("Role changed"),
+    "revealed": _("Owner's data uncovered"),
+    "case_approve": _("Case approved"),
+    "case_withdraw": _("Case withdrawn"),
+    "case_resend": _("Notice sent again"),
+    "sending_resumed": _("Sending resumed"),
+    "key_approved": _("Unit's key approved"),
+    "unit_held": _("Unit quarantined"),
+    "unit_released": _("Unit released"),
+}
+
+SAID: Mapping[str, str] = {
+    "no_rule": _("this page is closed"),
+    "no_right": _("your role may not do this"),
+    "logged_out": _("you are logged out; log in and do it again"),
+    "foreign_form": _("this form does not come from the console; open the page again"),
+    "old_form": _("this page is too old; open it again"),
+    "login_wrong": _(
+        "Name, password or code is wrong, or there were too many tries. After several failures each try has to wait, "
+        "a quarter of an hour at most."
+    ),
+    "password_wrong": _("The password is wrong, or there were too many tries. Wait a little and try again."),
+    "password_short": _("The new password needs 12 characters or more. Four words in a row are easy to remember."),
+    "password_long": _("The new password has more than 200 characters."),
+    "password_simple": _("The new password is too easy: it holds your name or few different characters."),
+    "password_same": _("The new password is the old one."),
+    "password_differs": _("The new password was not typed the same way twice."),
+    "code_wrong": _("The code is wrong. Is the phone's clock right? Type the code that the authenticator shows now."),
+    "name_wrong": _("A name has 2 to 32 small letters, digits, dots or hyphens and begins with a letter."),
+    "name_taken": _("There is a user of this name already."),
+    "name_unknown": _("There is no user of this name."),
+    "name_own": _("You cannot change yourself; another admin can."),
+    "reason_missing": _("Without a reason nothing is uncovered."),
+    "reveals_spent": _("You have uncovered as many owners as one person may in an hour. Try again later."),
+    "key_changed": _("the units' file has another key for this unit now; look at it again"),
+    "key_approved_before": _("you have approved this key already; somebody else has to"),
+    "unit_held_before": _("this unit is quarantined already"),
+    "unit_not_held": _("nobody has quarantined this unit from the console; the units' file may have"),
+}
+"""What is told when something is refused."""

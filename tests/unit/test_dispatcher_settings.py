@@ -141,3 +141,23 @@ def test_a_url_that_is_no_database_is_told(tmp_path: Path) -> None:
 
     with pytest.raises(ConfigError, match="not a usable SQLAlchemy URL"):
         Store.open("nonsense")
+
+
+@pytest.mark.parametrize(
+    ("web", "code"),
+    [
+        ({"host": "0.0.0.0"}, 78),
+        ({"host": "10.0.0.5"}, 78),
+        ({"host": "dispatch.example.id"}, 78),
+        ({"host": "::1"}, 0),
+        ({"host": "localhost"}, 0),
+        ({"host": "0.0.0.0", "tls_in_front": True}, 0),
+        ({"host": "0.0.0.0", "plain_beyond_loopback": True}, 0),
+    ],
+)
+def test_passwords_do_not_cross_a_network_in_the_open(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], web: dict[str, Any], code: int
+) -> None:
+    """A console opened to the network in a hurry must not hand its passwords to whoever listens there."""
+    assert main(["check", "--config", str(write_config(tmp_path, web=web))]) == code
+    assert ("beyond loopback" in capsys.readouterr().err) == (code != 0)

@@ -14,6 +14,7 @@ from dispatcher_world import NOW, OWNERS, PHONE, PICTURES, UNIT, event_id, evide
 from sqlalchemy import select
 
 from dispatcher import cases, decisions, sends
+from dispatcher.access.audit import Actor, Audit
 from dispatcher.answers import Accepted, Answer, Failure, NextChannel, OurBug, Retry, Scope, StopSender, Throttled
 from dispatcher.answers import Unknown as Unclear
 from dispatcher.app import load_parts
@@ -123,7 +124,9 @@ class World:
         return self.hear(messages=[message])
 
     def decide(self, decision: str) -> State:
-        return decisions.decide(self.store, self.case(), decision, "operator", "", self.now).state
+        return decisions.decide(
+            self.store, Audit(bytes(32)), self.case(), decision, Actor(name="operator"), "", self.now
+        ).state
 
     def counted(self) -> dict[str, int]:
         with self.store.reading() as connection:

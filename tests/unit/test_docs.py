@@ -13,6 +13,7 @@ from agent.markings import GpioLamps, Lamps, Lane, SignalHead, SitePart, Zone
 from agent.scene import Scene
 from agent.types import ViolationKind
 from agent.validate import Reason
+from dispatcher.access.roles import RIGHTS, Right
 from dispatcher.workflow import diagram
 
 ROOT = Path(__file__).parents[2]
@@ -54,3 +55,24 @@ def test_no_link_in_the_docs_is_dead() -> None:
         if not (page.parent / target).exists()
     ]
     assert dead == []
+
+
+def test_the_roles_in_the_docs_are_the_table() -> None:
+    """Whoever decides which role somebody gets reads this page, not the code."""
+    page = (ROOT / "docs" / "reference" / "access.md").read_text()
+    lines = [
+        [cell.strip() for cell in line.strip("|").split("|")] for line in page.splitlines() if line.startswith("|")
+    ]
+    said = {lines[0][column]: [line[column] == "yes" for line in lines[2:]] for column in (1, 2, 3)}
+    in_order = (
+        Right.SEE_CASES,
+        Right.JUDGE,
+        Right.REVEAL,
+        Right.RESEND,
+        Right.SEE_UNITS,
+        Right.HOLD_UNITS,
+        Right.READ_AUDIT,
+        Right.MANAGE_USERS,
+    )
+    assert said == {role.value: [right in rights for right in in_order] for role, rights in RIGHTS.items()}
+    assert all((Right.APPROVE_KEYS in rights) == (Right.HOLD_UNITS in rights) for rights in RIGHTS.values())

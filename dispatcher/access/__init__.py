@@ -1,0 +1,1 @@
+"""Who may use the console, what each may do, and what remains written of it."""
