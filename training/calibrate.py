@@ -64,10 +64,14 @@ PLATES, DATES = Prior(INDONESIAN, OUTSIDE), Prior(EXPIRY_DATE, ANY_TEXT)
 
 
 def fit_temperature(lattices: Sequence[Lattice], prior: Prior) -> float:
-    """The divisor of the logits that makes the true texts least surprising."""
+    """The divisor of the logits with the least Brier score.
+
+    A proper score as the likelihood is, but the few crops that nobody can read do not decide it: fitted by likelihood,
+    the reader said 0.85 where it was right in 0.87 to 0.90.
+    """
 
     def cost(temperature: float) -> float:
-        return sum(surprise(prior.search(x, temperature), x.text) for x in lattices)
+        return judged(lattices, prior, temperature)["brier"]
 
     return round(float(min(tqdm(TEMPERATURES, desc="temperature"), key=cost)), 2)
 
