@@ -43,6 +43,10 @@ class SourceSettings(Section):
     """How many pictures of a folder make a second."""
 
 
+NETWORKS = ("detector", "reader", "expiry")
+"""The fields of `ModelSettings` that are networks."""
+
+
 class ModelSettings(Section):
     """The networks."""
 
@@ -54,15 +58,12 @@ class ModelSettings(Section):
 
     def relative_to(self, base: Path) -> ModelSettings:
         """The same, with relative paths taken from `base`."""
-        names = ("detector", "reader", "expiry")
-        return self.model_copy(update={name: base / getattr(self, name) for name in names})
+        return self.model_copy(update={name: base / getattr(self, name) for name in NETWORKS})
 
     @classmethod
     def of_folder(cls, folder: Path, threads: int) -> ModelSettings:
         """The networks of a folder, by their usual names."""
-        return cls(threads=threads).model_copy(
-            update={name: folder / f"plate_{name}.tflite" for name in ("detector", "reader", "expiry")}
-        )
+        return cls(threads=threads).model_copy(update={name: folder / f"plate_{name}.tflite" for name in NETWORKS})
 
 
 class UnitConfig(Section):
