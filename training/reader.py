@@ -110,6 +110,11 @@ class Trainer:
         self.optimiser.load_state_dict(state["optimiser"])
         self.step, self.record = state["step"], state["record"]
 
+    def start_from(self, path: Path) -> None:
+        """Begin step 0 with another training's averaged weights instead of chance."""
+        self.mean.load_state_dict(torch.load(path, weights_only=False, map_location=device())["mean"])
+        self.net.load_state_dict(self.mean.module.state_dict())
+
 
 def draw_curves(record: list[dict], path: Path) -> None:
     import matplotlib
@@ -147,6 +152,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("runs/reader"))
     parser.add_argument("--shards", type=Path, help="instead of the config's")
     parser.add_argument("--resume", action="store_true", help="go on from OUT/checkpoint.pt if it is there")
+    parser.add_argument("--start-from", type=Path, help="begin with the weights of another training's checkpoint.pt")
     parser.add_argument("--threads", type=int, default=1)
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
@@ -157,6 +163,8 @@ def main() -> None:
     trainer = Trainer(config, args.out)
     if args.resume and (args.out / "checkpoint.pt").exists():
         trainer.resume(args.out / "checkpoint.pt")
+    elif args.start_from:
+        trainer.start_from(args.start_from)
     with renderer(config, shards):
         train(trainer, exams(data, shards, config["expiry"]), Shards(shards, config["seed"] + trainer.step))
 
