@@ -20,6 +20,7 @@ from simulation.gate.page import write_page
 from simulation.gate.recordings import check_recordings
 from simulation.gate.run import CaseResult, accept, run
 from simulation.gate.summary import figure_rows, shortfalls, speed_figures
+from simulation.progress import Progress
 
 RECORDINGS = HOME / "tests" / "replay" / "decisions"
 
@@ -77,9 +78,10 @@ def _replay(args: argparse.Namespace) -> int:
 def _run_all(args: argparse.Namespace, out: Path) -> Iterator[CaseResult]:
     cases = find(args.suite, () if args.all else args.names)
     one = partial(run, out=out, threads=args.threads, over_borders=not args.no_borders)
+    progress = Progress(len(cases))
     with ThreadPoolExecutor(args.jobs) as pool:
-        for number, result in enumerate(pool.map(one, cases), start=1):
-            print(f"[{number}/{len(cases)}] {result.case.name}", file=sys.stderr, flush=True)
+        for result in pool.map(one, cases):
+            progress.step(result.case.name)
             yield result
 
 

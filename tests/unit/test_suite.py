@@ -16,6 +16,8 @@ from simulation.footage_scenario import Scenario
 from simulation.footage_site import site_file
 from simulation.footage_traffic import trips
 from simulation.footage_truth import passage_of
+from simulation.gate.clips import find
+from simulation.gate.run import run
 from simulation.suite_clips import clip_scenario, clip_sizes
 
 INPUTS = LawInputs.load(LAW, CALENDARS)
@@ -64,6 +66,20 @@ def test_a_suite_goes_on_where_it_was_broken_off(tmp_path: Path, monkeypatch: py
     (tmp_path / "wrong_way" / rendered[1] / "truth.jsonl").unlink()
     assert main(command) == 0
     assert rendered[2:] == [rendered[1]]
+
+
+def test_a_traced_suite_is_replayed_like_a_drawn_one(tmp_path: Path) -> None:
+    """Tracks, rules and validation could only be tried on hours of footage."""
+    suites = tmp_path / "one", tmp_path / "two"
+    for folder, jobs in zip(suites, ("1", "2"), strict=True):
+        command = ["suite", "--seed", "3", "--vehicles", "11", "--rule", "wrong_way", "--traced", "--jobs", jobs]
+        assert main([*command, "--out", str(folder)]) == 0
+    cases, others = (find(folder, ()) for folder in suites)
+    assert [case.video.name for case in cases] == ["recording.jsonl"] * 2
+    for case, other in zip(cases, others, strict=True):
+        assert case.video.read_bytes() == other.video.read_bytes()
+    result = run(cases[0], tmp_path / "out", threads=1, over_borders=False)
+    assert result.score.tallies["wrong_way"].precision == 1.0
 
 
 def test_a_folder_holds_one_suite(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
