@@ -225,11 +225,11 @@ def is_confident(read: PlateRead) -> bool:
     return read.confidence >= CONFIDENT and read.readability >= _READABLE
 
 
-def worth_reading(track: Track) -> bool:
+def worth_reading(track: Track, *, wanted: bool = False) -> bool:
     """Whether reading the track's latest plate is worth its milliseconds.
 
     Yes while the plate is large enough and no text is settled; then only seldom, when it has come much nearer or half
-    a second has passed, so that a plate that changes is noticed.
+    a second has passed, so that a plate that changes is noticed. `wanted`: a rule lacks more than the text still.
     """
     last = track.points[-1]
     if track.closed or track.broken or track.missed or last.read:
@@ -242,6 +242,6 @@ def worth_reading(track: Track) -> bool:
     since_s = (last.mono_ns - read_points[-1].mono_ns) / NS
     growth = last.detection.box.width / read_points[-1].detection.box.width
     texts = Counter(p.read.text for p in read_points if p.read and is_confident(p.read))
-    if texts and max(texts.values()) >= _ENOUGH_READS:
+    if texts and max(texts.values()) >= _ENOUGH_READS and not wanted:
         return since_s >= _REREAD_S or growth >= _REREAD_GROWTH
     return len(read_points) < _PATIENT_READS or since_s >= _PATIENT_S

@@ -221,6 +221,18 @@ def test_reads_are_spent_where_they_count() -> None:
     assert not worth_reading(small)
 
 
+def test_a_rule_may_want_more_reads() -> None:
+    """The second line is legible from near only, when the number has long been settled."""
+    tracker = Tracker()
+    reads = 0
+    for index in range(100):
+        (track,) = tracker.update(index, START, index * 40_000_000, [plate(100, 100)])
+        if worth_reading(track, wanted=index < 75):
+            reads += 1
+            tracker.attach_read(1, read("B1234XYZ"))
+    assert reads == 8 + 22 + 2
+
+
 def test_unreadable_plates_are_tried_less_often() -> None:
     """A plate under mud does not take the reader's time from the others."""
     tracker = Tracker()
