@@ -92,7 +92,7 @@ def render(
 
 
 def record(scenario: Scenario, name: str, seed: int, folder: Path) -> None:
-    """The same as `render`, with a recording in place of the clip: a thousandth of the time, and no pictures."""
+    """The same as `render`, with a recording in place of the clip, and no pictures."""
     cast = trips(scenario, seed)
     _make(folder)
     recording, seen = trace(scenario, cast, seed)

@@ -8,6 +8,7 @@ from agent.calibration import Calibration
 from agent.markings import Lane, Line, SignalHead
 from agent.rules.path import crossed, on_road, past_line_m
 from agent.scene import Scene
+from agent.signal import LightHistory, Signals
 from agent.types import Track, TrackPoint, ViolationKind
 
 
@@ -17,6 +18,7 @@ class Crossing:
 
     lane: Lane
     signal: SignalHead
+    light: LightHistory
     points: tuple[TrackPoint, ...]
     past_m: tuple[float, ...]
     """How far each point is past the line, metres; negative: before it."""
@@ -27,22 +29,39 @@ class Crossing:
     cleared: int | None
     """Index of the first point at which the vehicle has left the line behind; None: it stayed near it."""
 
+    @property
+    def ran_red(self) -> bool:
+        """Whether it was the same red from before the line until the vehicle had left it behind."""
+        if self.cleared is None:
+            return False
+        first = self.light.at(self.points[self.before].mono_ns)
+        last_ns = self.points[self.cleared].mono_ns
+        return first is not None and self.light.at(last_ns) is first and self.light.red_for_s(last_ns) is not None
 
-def find_crossing(track: Track, scene: Scene, kind: ViolationKind) -> Crossing | None:
-    """Where the track crosses a stop line that holds for it; None: nowhere, or it was past it from the start."""
+
+def find_crossing(track: Track, scene: Scene, signals: Signals, kind: ViolationKind) -> Crossing | None:
+    """Where the track crosses a stop line that holds for it; None: nowhere, or it was past it from the start, or
+    nothing is known of the light."""
     if scene.calibration is None:
         return None
     for lane in scene.lanes:
         governed = scene.signal_of(lane)
-        if governed and lane.subject_to(kind):
-            found = _crossing(track, lane, *governed, scene, scene.calibration)
+        light = signals.get(governed[0].id) if governed else None
+        if governed and light and lane.subject_to(kind):
+            found = _crossing(track, lane, *governed, light, scene, scene.calibration)
             if found:
                 return found
     return None
 
 
 def _crossing(
-    track: Track, lane: Lane, signal: SignalHead, line: Line, scene: Scene, calibration: Calibration
+    track: Track,
+    lane: Lane,
+    signal: SignalHead,
+    line: Line,
+    light: LightHistory,
+    scene: Scene,
+    calibration: Calibration,
 ) -> Crossing | None:
     points = on_road(track, calibration)
     past_m = past_line_m(points, line.points, lane, calibration)
@@ -51,4 +70,4 @@ def _crossing(
         return None
     before, after = found
     cleared = next((i for i in range(after, len(past_m)) if past_m[i] >= scene.crossing.clear_m), None)
-    return Crossing(lane, signal, points, tuple(past_m), before, after, cleared)
+    return Crossing(lane, signal, light, points, tuple(past_m), before, after, cleared)

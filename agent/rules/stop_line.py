@@ -9,9 +9,8 @@ from __future__ import annotations
 from agent.rules.crossing import Crossing, find_crossing
 from agent.rules.law import NoTerms, RuleLaw
 from agent.rules.path import longest_rest, named_frames
-from agent.rules.red_light import ran_red
 from agent.scene import Scene
-from agent.signal import LightHistory, Signals
+from agent.signal import Signals
 from agent.types import LightState, PlateVote, Track, TrackPoint, Violation, ViolationKind
 
 
@@ -25,12 +24,11 @@ class StopLine:
 
     def evaluate(self, track: Track, vote: PlateVote, scene: Scene, signals: Signals) -> Violation | None:
         """A finding when the vehicle stood past the line on red; its margin is the time past the least one."""
-        crossing = find_crossing(track, scene, self.kind)
-        light = signals.get(crossing.signal.id) if crossing else None
-        if crossing is None or light is None or scene.calibration is None or not _may_not_cross(crossing, light):
+        crossing = find_crossing(track, scene, signals, self.kind)
+        if crossing is None or scene.calibration is None or not _may_not_cross(crossing):
             return None
         rest = longest_rest(_past(crossing, scene), scene.calibration)
-        stood_s = light.red_within_s(rest[0].mono_ns, rest[1].mono_ns) if rest else 0.0
+        stood_s = crossing.light.red_within_s(rest[0].mono_ns, rest[1].mono_ns) if rest else 0.0
         if rest is None or stood_s < scene.crossing.min_stand_s:
             return None
         moment = rest[1]
@@ -58,9 +56,9 @@ class StopLine:
         )
 
 
-def _may_not_cross(crossing: Crossing, light: LightHistory) -> bool:
-    spell = light.at(crossing.points[crossing.before].mono_ns)
-    return spell is not None and spell.state is not LightState.GREEN and not ran_red(crossing, light)
+def _may_not_cross(crossing: Crossing) -> bool:
+    spell = crossing.light.at(crossing.points[crossing.before].mono_ns)
+    return spell is not None and spell.state is not LightState.GREEN and not crossing.ran_red
 
 
 def _past(crossing: Crossing, scene: Scene) -> tuple[TrackPoint, ...]:

@@ -1,7 +1,8 @@
 """The clips of a folder and their way through `cakra-agent replay`.
 
 A clip is a folder with `truth.jsonl`, `site.yaml`, `clip.json` (`start`) and a video, pictures or a recording; `law/`
-and `calendars/` where they are not the shipped ones. `cakra-simulate` makes such folders, and so can anybody for footage of his own.
+and `calendars/` where they are not the shipped ones. `cakra-simulate` makes such folders, and so can anybody for
+footage of his own.
 """
 
 from __future__ import annotations

@@ -14,7 +14,7 @@ from functools import partial
 from pathlib import Path
 
 from agent.config import HOME
-from agent.errors import CakraError, UsageError
+from agent.errors import UsageError, exit_code
 from simulation.gate.clips import find
 from simulation.gate.page import write_page
 from simulation.gate.recordings import check_recordings
@@ -28,13 +28,7 @@ RECORDINGS = HOME / "tests" / "replay" / "decisions"
 def main(argv: Sequence[str] | None = None) -> int:
     """Run it; a fault is told in one line."""
     args = _parser().parse_args(argv)
-    try:
-        return _replay(args)
-    except CakraError as error:
-        print(f"replay: {error}", file=sys.stderr)
-        return error.exit_code
-    except KeyboardInterrupt:
-        return 130
+    return exit_code("replay", lambda: _replay(args))
 
 
 def _parser() -> argparse.ArgumentParser:
