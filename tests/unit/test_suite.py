@@ -43,6 +43,14 @@ def test_same_seed_same_suite() -> None:
     assert one != other
 
 
+def test_each_place_was_surveyed_by_itself() -> None:
+    """One error of the tape would be in all clips, and how often a speed's interval is right would be chance."""
+    scenarios = [clip_scenario(ViolationKind.SPEED, 9, number, 1) for number in range(3)]
+    measured_m = [site_file(each, 9)["calibration"]["camera_height_m"] for each in scenarios]
+    off_m = {round(m - each.camera.height_m, 2) for m, each in zip(measured_m, scenarios, strict=True)}
+    assert len(off_m) == 3
+
+
 def test_clips_share_the_vehicles_evenly() -> None:
     """Fewer vehicles than asked for would be rendered, or one clip with a single car."""
     assert sum(clip_sizes(204)) == 204
