@@ -81,7 +81,7 @@ def _line(camera: Camera, scenario: Scenario, signal: SignalPlan) -> dict[str, A
     # a little past the lanes on both sides, as far as the picture goes
     z_m = _plate_z_m(scenario, signal.lanes)
     left, right = (np.array([x, signal.line_m, z_m]) for x in (left_m - 0.3, right_m + 0.3))
-    return {"id": f"{signal.id}-line", "points": _segment(camera, left, right)}
+    return {"id": f"{signal.id}-line", "points": _segment(camera, left, right), "height_m": z_m}
 
 
 def _zone(camera: Camera, scenario: Scenario, zone: ZonePlan) -> dict[str, Any]:

@@ -34,7 +34,7 @@ class RedLight:
 
     def evaluate(self, track: Track, vote: PlateVote, scene: Scene, signals: Signals) -> Violation | None:
         """A finding when the light was red at the line and behind it; its margin is the red time past the grace."""
-        crossing = find_crossing(track, scene, signals, self.kind)
+        crossing = find_crossing(track, vote, scene, signals, self.kind)
         if crossing is None or not crossing.ran_red:
             return None
         moment = crossing.points[crossing.after]
