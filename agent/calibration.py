@@ -83,6 +83,20 @@ class Calibration(SitePart):
         x, y = away * height_m * sqrt((longer / shorter) ** 2 - 1) * axes[:, 0]
         return Point(here.x - float(x), here.y - float(y))
 
+    def ahead(self, start: Point, now: Point, share: float) -> tuple[Point, float] | None:
+        """Where in the picture what came over the road from `start` to `now` will be after `share` of that way again,
+        and how many times as large it will look; None where one of the three is off the road."""
+        if not (self.on_road(start) and self.on_road(now)):
+            return None
+        (ax, ay), (bx, by) = self.to_road(start), self.to_road(now)
+        there = project(self._to_picture, Point(bx + share * (bx - ax), by + share * (by - ay)))
+        growth = depth(self.homography, there) / depth(self.homography, now)
+        return (there, growth) if growth > 0 else None
+
+    @cached_property
+    def _to_picture(self) -> Homography:
+        return np.asarray(np.linalg.inv(self.homography), np.float64)
+
     @cached_property
     def alternatives(self) -> tuple[Homography, ...]:
         """The homography with one coordinate of one mark moved by its standard error, for each of them.

@@ -15,7 +15,7 @@ from datetime import datetime
 from itertools import combinations
 from math import hypot
 
-from agent.motion import NS, misfit, predict
+from agent.motion import NS, Ground, misfit, predict
 from agent.plate import edit_distance
 from agent.types import Detection, PlateRead, Track, TrackPoint
 
@@ -64,8 +64,10 @@ Pair = tuple[int, int]
 class Tracker:
     """Follows plates; ids count up from 1 and are never used again."""
 
-    def __init__(self, settings: TrackerSettings | None = None) -> None:
+    def __init__(self, settings: TrackerSettings | None = None, ground: Ground | None = None) -> None:
+        """`ground` None: the site is not calibrated."""
         self._settings = settings or TrackerSettings()
+        self._ground = ground
         self._open: dict[int, Track] = {}
         self._next_id = 1
 
@@ -78,7 +80,7 @@ class Tracker:
         """
         closed = self.close() if cut else self._close_old(mono_ns)
         distinct = _distinct(detections)
-        fits = _fits(self._open, mono_ns, distinct)
+        fits = _fits(self._open, mono_ns, distinct, self._ground)
         matches, withheld = assign(fits, self._settings.clear_margin)
         for track_id, track in self._open.items():
             if track_id not in matches:
@@ -157,11 +159,13 @@ def _distinct(detections: Sequence[Detection]) -> list[Detection]:
     return sorted(distinct, key=lambda d: d.box)
 
 
-def _fits(tracks: Mapping[int, Track], mono_ns: int, detections: Sequence[Detection]) -> dict[Pair, float]:
+def _fits(
+    tracks: Mapping[int, Track], mono_ns: int, detections: Sequence[Detection], ground: Ground | None
+) -> dict[Pair, float]:
     """All pairs within their gates and how badly they fit."""
     fits = {}
     for track_id, track in tracks.items():
-        prediction = predict(track.points, mono_ns)
+        prediction = predict(track.points, mono_ns, ground)
         for index, detection in enumerate(detections):
             fit = misfit(prediction, detection)
             if fit is not None:
