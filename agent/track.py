@@ -53,6 +53,9 @@ _REREAD_S = 0.5
 _REREAD_GROWTH = 1.25
 _PATIENT_READS = 8
 """Reads without agreement after which only every tenth of a second is tried: fog, dirt, a sticker."""
+_AS_NEAR = 0.7
+"""Reads of a plate that was smaller than this share of what it is now do not count in that: what passes at 100 km/h is
+large for six frames, and would be read in two of them."""
 _PATIENT_S = 0.1
 _STANDING_WIDTHS_PER_S = 0.2
 """What a second at rest is worth beside way: a vehicle at walking pace goes four widths in it."""
@@ -248,4 +251,5 @@ def worth_reading(track: Track, *, wanted: bool = False) -> bool:
     texts = Counter(p.read.text for p in read_points if p.read and is_confident(p.read))
     if texts and max(texts.values()) >= _ENOUGH_READS and not wanted:
         return since_s >= _REREAD_S or growth >= _REREAD_GROWTH
-    return len(read_points) < _PATIENT_READS or since_s >= _PATIENT_S
+    as_near = [p for p in read_points if p.detection.box.width >= _AS_NEAR * last.detection.box.width]
+    return len(as_near) < _PATIENT_READS or since_s >= _PATIENT_S
