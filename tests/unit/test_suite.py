@@ -27,13 +27,15 @@ INPUTS = LawInputs.load(LAW, CALENDARS)
 def test_each_rule_has_offenders_and_innocents(kind: ViolationKind) -> None:
     """A suite of innocents only would show a perfect unit."""
     guilty: list[bool] = []
-    for number in range(2):
+    for number in range(6):  # a clip may lie outside the rule's hours
         scenario = clip_scenario(kind, seed=4, number=number, vehicles=6)
         cast = trips(scenario, 4)
         assert len(cast) == 6
         guilty += [bool(violations(passage_of(trip, scenario, {}, INPUTS, scenario.start))) for trip in cast]
         assert Scene.model_validate(site_file(scenario, 4)).rules == (kind,)
-    assert 0 < sum(guilty) < 12
+        if 0 < sum(guilty) < len(guilty):
+            return
+    pytest.fail("all are guilty, or none")
 
 
 def test_same_seed_same_suite() -> None:
