@@ -9,7 +9,7 @@ from pathlib import Path
 
 from agent.recording import Recording
 from agent.types import ViolationKind
-from simulation.gate.borders import TIMED, Crossing, cross_all, load_cast, sightings
+from simulation.gate.borders import Crossing, cross_all, load_cast, sightings
 from simulation.gate.changes import Change, compare
 from simulation.gate.clips import REFERENCE, Case, replay
 from simulation.gate.lines import Decision, decisions, tracks, truth
@@ -62,9 +62,9 @@ def accept(result: CaseResult) -> None:
 
 
 def _crossings(case: Case, recording: Recording) -> list[Crossing]:
-    """Only of simulated clips, whose truth can be told for another hour, and of rules that go by the clock."""
+    """Only of simulated clips, whose truth can be told for another hour."""
     header = json.loads((case.folder / "clip.json").read_text(encoding="utf-8"))
-    if not (case.folder / "scenario.yaml").exists() or not set(TIMED).intersection(recording.header.site.rules):
+    if not (case.folder / "scenario.yaml").exists():
         return []
     scenario, cast = load_cast(case.folder, header["seed"])
     lines = (json.loads(line) for line in (case.folder / "truth.jsonl").read_text(encoding="utf-8").splitlines())
