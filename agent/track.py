@@ -149,7 +149,10 @@ def _gap(one: TrackPoint, other: TrackPoint) -> float:
 
 
 def _worth(read: PlateRead | None) -> float:
-    return read.confidence * read.readability if read else 0.0
+    """How much would be lost with a read: its text, and the second line, which few frames have."""
+    if read is None:
+        return 0.0
+    return read.confidence * read.readability + (read.expiry.probability if read.expiry else 0.0)
 
 
 def _distinct(detections: Sequence[Detection]) -> list[Detection]:

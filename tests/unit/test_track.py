@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 
@@ -10,7 +11,7 @@ import pytest
 
 from agent.motion import predict
 from agent.track import Tracker, TrackerSettings, assign, plate_changed, worth_reading
-from agent.types import Box, Candidate, Detection, PlateColour, PlateRead, Point, Track
+from agent.types import Box, Candidate, Detection, Expiry, PlateColour, PlateRead, Point, Track
 
 START = datetime(2026, 11, 23, 0, 0, tzinfo=UTC)
 
@@ -178,6 +179,17 @@ def test_points_are_bounded_and_even() -> None:
     assert [p.frame_index for p in points if p.read] == [3, 500]
     older = [p.frame_index for p in points[: -TrackerSettings().recent_points]]
     assert max(b - a for a, b in pairwise(older)) <= 200
+
+
+def test_the_second_line_is_not_dropped() -> None:
+    """A car that waits in view would be read often enough for the few frames that show its expiry to be forgotten."""
+    tracker = Tracker()
+    tracks: tuple[Track, ...] = ()
+    for index in range(200):
+        tracks = tracker.update(index, START, index * 40_000_000, [plate(100, 100)])
+        dated = replace(read("B1234XYZ", 0.93), expiry=Expiry(3, 2025, 0.95)) if index in (30, 31) else None
+        tracker.attach_read(1, dated or read("B1234XYZ"))
+    assert [p.frame_index for p in tracks[0].points if p.read and p.read.expiry] == [30, 31]
 
 
 def _with_reads(*texts: str) -> Track:
