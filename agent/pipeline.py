@@ -15,6 +15,7 @@ from agent.errors import CaptureError, ConfigError
 from agent.plate import fuse
 from agent.ring import Ring, Still
 from agent.rules import Rule
+from agent.rules.expiry import lacks_reads
 from agent.rules.path import crosses_line
 from agent.scene import Scene
 from agent.signal import LightHistory, Signals, with_samples
@@ -152,12 +153,17 @@ class Pipeline:
         seen = [track for track in tracks if track.missed == 0]
         for track in seen:
             self._keyframes.setdefault(track.track_id, _Keyframes()).offer(frame, track)
-        waiting = [track for track in seen if worth_reading(track)]
-        waiting.sort(key=lambda track: -track.points[-1].detection.box.area)
+        waiting = [track for track in seen if worth_reading(track, wanted=lacks_reads(track, self._scene))]
+        waiting.sort(key=self._urgency)
         for track in waiting[:MAX_READS_PER_FRAME]:
             read = self._reader.read(frame.image, track.points[-1].detection.corners)
             self._tracker.attach_read(track.track_id, read)
             self.counters["reads"] += 1
+
+    def _urgency(self, track: Track) -> tuple[bool, float]:
+        """Those a rule looks at first, so that nobody parked beside the road takes their reads; then the nearest."""
+        box = track.points[-1].detection.box
+        return not self._scene.watches(box.centre), -box.area
 
     def _judge(self, track: Track) -> Followed:
         keyframes = self._keyframes.pop(track.track_id)

@@ -147,7 +147,7 @@ class Recording:
         try:
             header = Header.model_validate_json(lines[0] if lines else "")
             content = [json.loads(line) for line in lines[1:]]
-            frames = tuple(_frame_of(line) for line in content if "frame" in line)
+            frames = tuple(sorted((_frame_of(line) for line in content if "frame" in line), key=lambda f: f.index))
         except ValidationError as error:
             raise ConfigError(f"{path}: line 1: {explain(error, Header)}") from None
         except (ValueError, KeyError, TypeError) as error:

@@ -99,6 +99,10 @@ class Scene(SitePart):
         """The first lane that holds the point."""
         return next((lane for lane in self.lanes if lane.holds(point)), None)
 
+    def watches(self, point: Point) -> bool:
+        """Whether a rule may look at what is there."""
+        return self.lane_at(point) is not None or any(zone.holds(point) for zone in self.zones)
+
     def zones_of(self, *kinds: ZoneKind) -> tuple[Zone, ...]:
         return tuple(zone for zone in self.zones if zone.kind in kinds)
 

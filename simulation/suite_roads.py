@@ -26,6 +26,7 @@ _DAYS = 300
 _JUNCTION_UPPER_DEG = 2.7
 """How far the upper edge of a junction's picture looks down: the light has to be in it."""
 _WORKING = (Weekday.MONDAY, Weekday.TUESDAY, Weekday.WEDNESDAY, Weekday.THURSDAY, Weekday.FRIDAY)
+KERB_HOURS = (Hours(days=tuple(Weekday), begin=time(6), end=time(22)),)
 BUS_HOURS = Hours(days=_WORKING, begin=time(6), end=time(10))
 
 
@@ -197,7 +198,7 @@ def _stopping(sky: Sky, rng: np.random.Generator) -> Road:
     else:
         zone = ZonePlan(
             id="KERB", kind=ZoneKind.NO_STOPPING, lanes=(lanes[-1].id,), from_m=13, to_m=40,
-            permitted_classes=(VehicleClass.BUS,),
+            permitted_classes=(VehicleClass.BUS,), hours=KERB_HOURS if rng.random() < 0.5 else None,
         )  # fmt: skip
     limits = StoppingSettings(max_rest_box_s=5, max_rest_s=6)
     return Road(_moment(rng, sky), 8, sky, _pole(rng, count), lanes, zones=(zone,), stopping=limits)

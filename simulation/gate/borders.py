@@ -1,8 +1,8 @@
 """The same traffic a minute earlier and a minute later, over the borders of the law: every decision has to follow.
 
 A border is a moment at which a rule with a clock begins or ends to hold: an hour, midnight, the first and last moment
-of a holiday, the day a plate's grace ends. A clip's recording is played so that it ends half a minute before the
-border, and so that it begins half a minute after it.
+of a holiday, the day a plate's grace ends. Rules without a clock have to decide the same on both sides of midnight. A
+clip's recording is played so that it ends half a minute before the border, and so that it begins half a minute after.
 """
 
 from __future__ import annotations
@@ -24,8 +24,6 @@ from simulation.footage_truth import Sightings, passage_of
 from simulation.gate.play import decided, play
 
 HALF_MINUTE = timedelta(seconds=30)
-TIMED = (ViolationKind.ODD_EVEN, ViolationKind.BUS_LANE, ViolationKind.EXPIRY)
-"""The rules that go by the clock."""
 _HOURS = (time(6), time(10), time(16), time(21))
 
 
@@ -52,8 +50,8 @@ class Crossing:
 def borders(scenario: Scenario, law: LawInputs, cast: Sequence[Trip]) -> list[Border]:
     """Those of the rules that are on, near the scenario's own day."""
     day = scenario.start.astimezone(WIB).date()
-    found: list[Border] = []
-    if ViolationKind.ODD_EVEN in scenario.rules or ViolationKind.BUS_LANE in scenario.rules:
+    found = [Border("midnight", datetime.combine(day + timedelta(days=1), time(0), WIB))]
+    if ViolationKind.ODD_EVEN in scenario.rules or any(zone.hours for zone in scenario.zones):
         working = _working_day(day, law)
         found += [Border(f"{hour:%H:%M}", datetime.combine(working, hour, WIB)) for hour in _hours(scenario)]
         found += list(_days(scenario, working, law))

@@ -9,9 +9,9 @@ from pathlib import Path
 
 from agent.recording import Recording
 from agent.types import ViolationKind
-from simulation.gate.borders import TIMED, Crossing, cross_all, load_cast, sightings
+from simulation.gate.borders import Crossing, cross_all, load_cast, sightings
 from simulation.gate.changes import Change, compare
-from simulation.gate.clips import RECORDING, REFERENCE, Case, replay
+from simulation.gate.clips import REFERENCE, Case, replay
 from simulation.gate.lines import Decision, decisions, tracks, truth
 from simulation.gate.play import play
 from simulation.gate.score import Score, score
@@ -37,9 +37,8 @@ class CaseResult:
 def run(case: Case, out: Path, threads: int, over_borders: bool) -> CaseResult:
     """Replay a clip and judge the judgement. Raises CakraError."""
     folder = out / case.name
-    replay(case, folder, threads)
+    recording = Recording.load(replay(case, folder, threads))
     decided, vehicles = decisions(folder / "decisions.jsonl"), truth(case.folder / "truth.jsonl")
-    recording = Recording.load(folder / RECORDING)
     scene = recording.header.site
     followed = play(recording, case.law, case.calendars) if ViolationKind.SPEED in scene.rules else ()
     stored = case.folder / REFERENCE
@@ -63,9 +62,9 @@ def accept(result: CaseResult) -> None:
 
 
 def _crossings(case: Case, recording: Recording) -> list[Crossing]:
-    """Only of simulated clips, whose truth can be told for another hour, and of rules that go by the clock."""
+    """Only of simulated clips, whose truth can be told for another hour."""
     header = json.loads((case.folder / "clip.json").read_text(encoding="utf-8"))
-    if not (case.folder / "scenario.yaml").exists() or not set(TIMED).intersection(recording.header.site.rules):
+    if not (case.folder / "scenario.yaml").exists():
         return []
     scenario, cast = load_cast(case.folder, header["seed"])
     lines = (json.loads(line) for line in (case.folder / "truth.jsonl").read_text(encoding="utf-8").splitlines())

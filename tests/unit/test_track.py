@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 
@@ -10,7 +11,7 @@ import pytest
 
 from agent.motion import predict
 from agent.track import Tracker, TrackerSettings, assign, plate_changed, worth_reading
-from agent.types import Box, Candidate, Detection, PlateColour, PlateRead, Point, Track
+from agent.types import Box, Candidate, Detection, Expiry, PlateColour, PlateRead, Point, Track
 
 START = datetime(2026, 11, 23, 0, 0, tzinfo=UTC)
 
@@ -180,6 +181,17 @@ def test_points_are_bounded_and_even() -> None:
     assert max(b - a for a, b in pairwise(older)) <= 200
 
 
+def test_the_second_line_is_not_dropped() -> None:
+    """A car that waits in view would be read often enough for the few frames that show its expiry to be forgotten."""
+    tracker = Tracker()
+    tracks: tuple[Track, ...] = ()
+    for index in range(200):
+        tracks = tracker.update(index, START, index * 40_000_000, [plate(100, 100)])
+        dated = replace(read("B1234XYZ", 0.93), expiry=Expiry(3, 2025, 0.95)) if index in (30, 31) else None
+        tracker.attach_read(1, dated or read("B1234XYZ"))
+    assert [p.frame_index for p in tracks[0].points if p.read and p.read.expiry] == [30, 31]
+
+
 def _with_reads(*texts: str) -> Track:
     tracker = Tracker()
     tracks: tuple[Track, ...] = ()
@@ -219,6 +231,33 @@ def test_reads_are_spent_where_they_count() -> None:
     assert reads == 5 + 7
     (small,) = Tracker().update(0, START, 0, [plate(100, 100, width=20)])
     assert not worth_reading(small)
+
+
+def test_what_comes_near_is_read_anew() -> None:
+    """A fast car's plate would have used up the reader's patience from afar, and be missed from near."""
+    tracker = Tracker()
+    read_at = []
+    for index in range(30):
+        (track,) = tracker.update(
+            index, START, index * 40_000_000, [plate(100, 100 + 2 * index, width=40 * 1.03**index)]
+        )
+        if worth_reading(track):
+            read_at.append(index)
+            tracker.attach_read(1, read("B1234XYZ", 0.2))
+    assert len(read_at) >= 18
+    assert max(b - a for a, b in pairwise(read_at)) <= 3
+
+
+def test_a_rule_may_want_more_reads() -> None:
+    """The second line is legible from near only, when the number has long been settled."""
+    tracker = Tracker()
+    reads = 0
+    for index in range(100):
+        (track,) = tracker.update(index, START, index * 40_000_000, [plate(100, 100)])
+        if worth_reading(track, wanted=index < 75):
+            reads += 1
+            tracker.attach_read(1, read("B1234XYZ"))
+    assert reads == 8 + 22 + 2
 
 
 def test_unreadable_plates_are_tried_less_often() -> None:
