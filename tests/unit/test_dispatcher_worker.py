@@ -53,16 +53,19 @@ class FakeWhatsApp:
         return self.answers.pop(0) if self.answers else Accepted(f"wamid.{len(self.sent)}")
 
 
+LEASE = timedelta(minutes=1)
+
+
 class PowerCut(BaseException):
     """The process is gone in the middle of a send."""
 
 
 class World:
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, database: str) -> None:
         self.folder = folder
-        self.settings = load_settings(write_config(folder))
+        self.settings = load_settings(write_config(folder, database=database))
         self.parts = load_parts(self.settings)
-        self.store = Store.open(self.settings.database)
+        self.store = Store.open(database, migrating=True)
         self.whatsapp = FakeWhatsApp()
         self.now = NOW
         self.restart()
@@ -78,6 +81,8 @@ class World:
             SnapshotRegistry(self.store, self.parts.sealer),
             self.parts.writer,
             self.whatsapp,  # type: ignore[arg-type]
+            name="dispatcher",
+            lease=LEASE,
             most_tries=3,
             report_max_age=timedelta(days=3),
             snapshot_max_age=timedelta(days=30),
@@ -135,8 +140,8 @@ class World:
 
 
 @pytest.fixture
-def world(tmp_path: Path) -> Iterator[World]:
-    world = World(tmp_path)
+def world(tmp_path: Path, database: str) -> Iterator[World]:
+    world = World(tmp_path, database)
     world.owners()
     yield world
     world.store.close()
@@ -234,9 +239,9 @@ def test_an_electric_car_is_not_fined_for_odd_even(world: World) -> None:
     assert world.work() is State.WITHDRAWN
 
 
-def test_without_a_registry_cases_wait_and_then_go_on(tmp_path: Path) -> None:
+def test_without_a_registry_cases_wait_and_then_go_on(tmp_path: Path, database: str) -> None:
     """An import that comes late must not cost a case."""
-    world = World(tmp_path)
+    world = World(tmp_path, database)
     world.arrive()
     assert world.work() is State.VALIDATED
     world.owners()
@@ -254,7 +259,7 @@ def test_a_power_cut_while_sending_is_unknown_and_never_sent_again(world: World)
     world.whatsapp = FakeWhatsApp()
     world.restart()
     assert world.case().state is State.SENDING
-    assert world.worker.recover() == 1
+    world.worker.release()
     assert world.work(timedelta(days=1)) is State.UNKNOWN
     assert world.whatsapp.sent == []
 
