@@ -30,7 +30,7 @@ from dispatcher.pacing import event_after, is_own_fault, paused_scope, wait_afte
 from dispatcher.sends import AttemptState
 from dispatcher.store import Store
 from dispatcher.whatsapp import TemplateMessage, Uploaded, WhatsAppClient
-from dispatcher.workflow import Event, IllegalMove, State
+from dispatcher.workflow import LINE, Event, IllegalMove, State
 from dispatcher.writer import Writer
 from wire.messages import EvidenceRole, ViolationReport
 
@@ -42,7 +42,6 @@ _Step: TypeAlias = Callable[[Case, ViolationReport, datetime], Case | None]
 _PREPARED = (State.EVIDENCE_COMPLETE, State.VALIDATED, State.OWNER_RESOLVED, State.SENDING)
 """Also while nothing may be sent. A case that is `sending` and nobody's was left by whoever sent it."""
 _WORKED = (*_PREPARED, State.QUEUED)
-_ANSWERABLE = (State.ACCEPTED, State.SENT, State.DELIVERED, State.READ, State.FALLBACK_POST)
 _MEDIA_LIFE = timedelta(days=25)
 """WhatsApp keeps a picture for 30 days."""
 _REGISTRY_WAIT = timedelta(seconds=15)
@@ -331,7 +330,7 @@ class Worker:
     def _expire(self, now: datetime) -> bool:
         """End the wait for owners whose time is over; whether there were any."""
         with self._store.writing() as connection:
-            late = cases.past_deadline(connection, _ANSWERABLE, now, limit=100)
+            late = cases.past_deadline(connection, LINE, now, limit=100)
             for case in late:
                 cases.move(connection, case.case_id, Event.DEADLINE_PASSED, now)
         return bool(late)
