@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
 from threading import Event as Flag
@@ -74,14 +74,18 @@ class World:
         """A new process on the same database."""
         pictures = EvidenceFolder(self.settings.evidence)
         self.intake = Intake(self.store, pictures, self.parts.units)
-        self.worker = Worker(
+        self.worker = self.another("dispatcher")
+
+    def another(self, name: str) -> Worker:
+        """A worker of this name at the same database."""
+        return Worker(
             self.store,
-            pictures,
+            EvidenceFolder(self.settings.evidence),
             Hearing(self.store, self.parts.writer.mac_key, "etle_konfirmasi_v1"),
             SnapshotRegistry(self.store, self.parts.sealer),
             self.parts.writer,
             self.whatsapp,  # type: ignore[arg-type]
-            name="dispatcher",
+            name=name,
             lease=LEASE,
             most_tries=3,
             report_max_age=timedelta(days=3),
@@ -262,6 +266,81 @@ def test_a_power_cut_while_sending_is_unknown_and_never_sent_again(world: World)
     world.worker.release()
     assert world.work(timedelta(days=1)) is State.UNKNOWN
     assert world.whatsapp.sent == []
+
+
+def while_sending(world: World, happens: Callable[[], object]) -> None:
+    """Something happens between the first request and its answer."""
+    real = world.whatsapp.send
+
+    def send(message: TemplateMessage) -> Answer:
+        world.whatsapp.send = real  # type: ignore[method-assign]
+        answer = world.whatsapp.send(message)
+        happens()
+        return answer
+
+    world.whatsapp.send = send  # type: ignore[method-assign]
+
+
+def given_up(world: World) -> None:
+    """The lease is over, and another worker finds the case."""
+    world.now += LEASE
+    while world.another("two").step():
+        pass
+    assert world.case().state is State.UNKNOWN
+
+
+def test_an_answer_that_comes_after_the_lease_still_counts(world: World) -> None:
+    """A machine that slept while sending must not leave a message that arrived as unknown."""
+    world.arrive()
+    while_sending(world, lambda: given_up(world))
+    assert world.work() is State.ACCEPTED
+    assert len(world.whatsapp.sent) == 1
+
+
+def test_a_late_answer_does_not_take_back_what_a_person_ordered_since(world: World) -> None:
+    """The attempt's end is written down; the case goes where the person sent it."""
+    world.arrive()
+    while_sending(world, lambda: (given_up(world), world.decide("withdraw")))
+    assert world.work() is State.WITHDRAWN
+    with world.store.reading() as connection:
+        (attempt,) = sends.attempts_of(connection, world.case().case_id)
+    assert attempt.state is sends.AttemptState.ACCEPTED
+
+
+def test_a_late_failure_does_not_undo_what_another_worker_sent(world: World) -> None:
+    """Only the last attempt decides whether the notice is sent once more."""
+    world.arrive()
+    world.whatsapp.answers = [Retry(131000)]
+
+    def resent() -> None:
+        given_up(world)
+        world.decide("resend")
+        two = world.another("two")
+        while two.step():
+            pass
+
+    while_sending(world, resent)
+    assert world.work(timedelta(hours=1)) is State.ACCEPTED
+    assert len(world.whatsapp.sent) == 2
+
+
+def test_whatsapps_call_may_be_faster_than_its_answer(world: World) -> None:
+    """With several dispatchers the call is often worked off by another one, before the sender goes on."""
+    world.arrive()
+
+    def failed() -> None:
+        callback = world.whatsapp.sent[0].callback
+        news = {"id": "wamid.1", "status": "failed", "errors": [{"code": 131026}], "biz_opaque_callback_data": callback}
+        body = {"entry": [{"changes": [{"value": {"statuses": [news]}}]}]}
+        with world.store.writing() as connection:
+            sends.keep_call(connection, json.dumps(body).encode(), world.now)
+        world.another("two").step()
+
+    while_sending(world, failed)
+    assert world.work() is State.FALLBACK_POST
+    with world.store.reading() as connection:
+        (attempt,) = sends.attempts_of(connection, world.case().case_id)
+    assert attempt.state is sends.AttemptState.FAILED
 
 
 def test_an_answer_that_cannot_be_written_down_is_unknown_without_a_restart(
