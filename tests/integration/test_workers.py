@@ -25,7 +25,7 @@ from dispatcher.store import Store
 from dispatcher.workflow import Event, State
 from wire.messages import EvidenceHeader, ViolationReport
 
-CASES = 200
+CASES = 120
 HANGS_AT = 30
 LEASE_S = 3
 LONGEST_S = 400.0
