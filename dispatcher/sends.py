@@ -99,6 +99,11 @@ def attempts_of(connection: Connection, case_id: int) -> tuple[Attempt, ...]:
     return tuple(map(_attempt, connection.execute(statement)))
 
 
+def is_last(connection: Connection, case_id: int, attempt_id: str) -> bool:
+    """Whether this is the case's last attempt, the one whose failure decides about the case."""
+    return attempts_of(connection, case_id)[-1].attempt_id == attempt_id
+
+
 def attempt_for(connection: Connection, callback: str | None, wamid: str | None) -> Attempt | None:
     """The attempt a status or a reply is about, locked: by our own id if it came back, else by WhatsApp's."""
     for column, value in ((attempt.c.attempt_id, callback), (attempt.c.wamid, wamid)):

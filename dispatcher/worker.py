@@ -289,7 +289,8 @@ class Worker:
                 _tell(connection, case, Event.WAS_ACCEPTED, now, who="whatsapp")
             elif isinstance(answer, Unknown):
                 sends.end_attempt(connection, attempt_id, AttemptState.UNKNOWN, now)
-                _tell(connection, case, Event.UNCLEAR, now, why=answer.why)
+                if sends.is_last(connection, case.case_id, attempt_id):
+                    _tell(connection, case, Event.UNCLEAR, now, why=answer.why)
             else:
                 self._settle_failure(connection, case, attempt_id, answer, now)
         log.info("event %s: sent, %s", case.event_id, type(answer).__name__)
@@ -300,8 +301,8 @@ class Worker:
         sends.end_attempt(connection, attempt_id, AttemptState.FAILED, now, code=failure.code)
         self._stop(connection, failure, now)
         self._slow_down(failure, now)
-        if sends.attempts_of(connection, case.case_id)[-1].attempt_id != attempt_id:
-            return  # another attempt decides about the case
+        if not sends.is_last(connection, case.case_id, attempt_id):
+            return
         next_at = now + wait_after(failure, case.tries + 1, self._chance())
         why = f"{type(failure).__name__}, code {failure.code}"
         changes: Changes = {"next_at": next_at, "tries": case.tries + is_own_fault(failure)}
