@@ -7,9 +7,9 @@ from contextlib import ExitStack, closing
 from pathlib import Path
 
 import pytest
-from postgres import Postgres, binaries
 
 from dispatcher.store import Store
+from simulation.postgres import Postgres, binaries
 
 ROOT = Path(__file__).resolve().parent.parent
 SHARED_DATA = ROOT.parent / "shared" / "data"

@@ -8,7 +8,6 @@ from typing import Any, TypeAlias
 
 import pytest
 from dispatcher_world import NOW, UNIT, event_id, report
-from postgres import Postgres, binaries
 from sqlalchemy import insert, select
 
 from dispatcher import cases
@@ -18,6 +17,7 @@ from dispatcher.errors import StoreError, UnstorableError
 from dispatcher.schema import counter, evidence, pause
 from dispatcher.store import Store, count, counters, insert_new
 from dispatcher.workflow import Event, State
+from simulation.postgres import Postgres, binaries
 
 OpenStore: TypeAlias = Callable[..., Store]
 MINUTE = timedelta(minutes=1)

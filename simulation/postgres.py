@@ -1,4 +1,4 @@
-"""A PostgreSQL server of the tests' own: a private cluster in a temporary folder, on a free port of loopback."""
+"""A PostgreSQL server of one's own: a private cluster in a temporary folder, on a free port of loopback."""
 
 from __future__ import annotations
 
@@ -14,6 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from sqlalchemy import create_engine, text
+
+from agent.errors import CakraError
 
 _DEADLINE_S = 60.0
 _DEBIAN = Path("/usr/lib/postgresql")
@@ -33,7 +35,7 @@ def _unprivileged() -> dict[str, Any]:
 
 
 class Postgres:
-    """The server as a process that a test may kill."""
+    """The server as a process that may be killed."""
 
     def __init__(self, binaries: Path) -> None:
         self._binaries = binaries
@@ -49,7 +51,8 @@ class Postgres:
     def _run(self, program: str, *arguments: str) -> None:
         command = [str(self._binaries / program), "-D", str(self._folder / "data"), *arguments]
         done = subprocess.run(command, cwd=self._folder, capture_output=True, text=True, check=False, **_unprivileged())
-        assert done.returncode == 0, done.stderr
+        if done.returncode:
+            raise CakraError(f"{program}: {done.stderr.strip()}")
 
     def start(self) -> None:
         """Start and wait until it answers."""
@@ -60,13 +63,19 @@ class Postgres:
             self._process = subprocess.Popen(command, cwd=self._folder, stdout=log, stderr=log, **_unprivileged())
         deadline = time.monotonic() + _DEADLINE_S
         while not self._answers():
-            alive = self._process.poll() is None and time.monotonic() < deadline
-            assert alive, (self._folder / "log").read_text()
+            if self._process.poll() is not None or time.monotonic() > deadline:
+                raise CakraError(f"postgres does not come up: {(self._folder / 'log').read_text()}")
             time.sleep(0.05)
 
     def _answers(self) -> bool:
         ready = [str(self._binaries / "pg_isready"), "-q", "-h", "127.0.0.1", "-p", str(self.port)]
         return subprocess.run(ready, check=False).returncode == 0
+
+    @property
+    def pid(self) -> int:
+        """Of the server's first process; the others are its children."""
+        assert self._process is not None
+        return self._process.pid
 
     def kill(self) -> None:
         """As a power cut would: no connection is closed, nothing is written any more."""
