@@ -8,7 +8,7 @@ when the lease is over. A move by anyone else (WhatsApp, the owner, a person) en
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, TypedDict, Unpack
 
@@ -82,8 +82,9 @@ class Entry:
     why: str
 
 
-def _case(row: Row[Any]) -> Case:
-    fields = dict(row._mapping)
+def _case(row: Row[Any], **changes: Any) -> Case:
+    """The case in a row of the table, as it is after `changes`."""
+    fields = {**row._mapping, **changes}
     fields["state"] = State(fields["state"])
     fields["reasons"] = tuple(filter(None, fields["reasons"].split(",")))
     return Case(**fields)
@@ -155,7 +156,7 @@ def move(
     values = {"next_at": None, **changes, **lease, "state": target, "changed_at": now}
     connection.execute(update(cases).where(cases.c.case_id == case_id).values(**values))
     _remember(connection, case_id, now, case.state, target, event, who, why)
-    return _case(connection.execute(select(cases).where(cases.c.case_id == case_id)).one())
+    return _case(row, **values)
 
 
 def put_off(connection: Connection, case: Case, until: datetime, *, tried: bool = False) -> None:
@@ -193,7 +194,7 @@ def claim(
         return None
     lease = {"worker": worker, "lease_until": until}
     connection.execute(update(cases).where(cases.c.case_id == row.case_id).values(**lease))
-    return replace(_case(row), worker=worker, lease_until=until)
+    return _case(row, **lease)
 
 
 def release(connection: Connection, states: Collection[State], worker: str) -> None:

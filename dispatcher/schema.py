@@ -22,6 +22,7 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    text,
 )
 from sqlalchemy.types import TypeDecorator
 
@@ -112,6 +113,8 @@ cases = Table(
     UniqueConstraint("unit_id", "event_id"),
     Index("cases_due", "state", "next_at"),
     Index("cases_by_age", "state", "occurred_at"),
+    Index("cases_by_deadline", "state", "deadline"),
+    Index("cases_newest", "occurred_at", "case_id"),
 )
 """One row a violation: where it stands and when the worker looks at it next."""
 
@@ -149,8 +152,9 @@ webhook_inbox = Table(
     Column("sha256", String(64), nullable=False, unique=True),
     Column("body", LargeBinary, nullable=False),
     Column("received_at", Moment, nullable=False),
-    Column("done_at", Moment, index=True),
+    Column("done_at", Moment),
     Column("remark", Text, nullable=False, default=""),
+    Index("webhook_waiting", "call_id", sqlite_where=text("done_at IS NULL"), postgresql_where=text("done_at IS NULL")),
 )
 """WhatsApp's calls as they came; processed later, in order."""
 

@@ -8,15 +8,15 @@ from typing import Any, TypeAlias
 
 import pytest
 from dispatcher_world import NOW, UNIT, event_id, report
-from sqlalchemy import insert, select
+from sqlalchemy import event, insert, select
 
-from dispatcher import cases
+from dispatcher import cases, sends
 from dispatcher.cases import Case, LeaseLost
 from dispatcher.engine import hold
 from dispatcher.errors import StoreError, UnstorableError
 from dispatcher.schema import counter, evidence, pause
 from dispatcher.store import Store, count, counters, insert_new
-from dispatcher.workflow import Event, State
+from dispatcher.workflow import LINE, Event, State
 from simulation.postgres import Postgres, binaries
 
 OpenStore: TypeAlias = Callable[..., Store]
@@ -69,6 +69,23 @@ def test_a_row_is_inserted_once_and_counted_as_often_as_it_came(store: Store) ->
         count(connection, "seen")
     with store.reading() as connection:
         assert counters(connection) == {"seen": 2}
+
+
+def test_what_is_asked_again_and_again_reads_no_whole_table(open_store: OpenStore, sqlite: str) -> None:
+    """A dispatcher that looks at every case it ever had, each time it looks, comes to a stop within a year."""
+    asked: list[tuple[str, Any]] = []
+    with open_store(sqlite).writing() as connection:
+        event.listen(connection, "before_cursor_execute", lambda *told: asked.append(told[2:4]))
+        cases.claim(connection, tuple(State), "one", NOW, NOW + MINUTE)
+        cases.past_deadline(connection, LINE, NOW, limit=100)
+        cases.next_time(connection, tuple(State))
+        cases.listed(connection)
+        sends.next_call(connection)
+        questions = list(asked)
+        plans = [connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {words}", values) for words, values in questions]
+        steps = [row.detail for plan in plans for row in plan]
+    assert len(questions) == 5
+    assert [step for step in steps if step.startswith("SCAN") and "USING" not in step] == []
 
 
 def test_a_moment_comes_back_as_it_went_in(store: Store) -> None:

@@ -87,7 +87,7 @@ def test_a_storm_is_as_awkward_as_it_says_and_the_same_again() -> None:
     found = town.outcomes(range(10_000), seed=1)
     kinds = Counter(found.values())
     shares = (kinds["throttled"], kinds["accept_then_hang_up"], kinds["duplicated"] + kinds["shuffled"] + kinds["late"])
-    assert [round(share / 10_000, 2) for share in shares] == [0.10, 0.05, 0.10]
+    assert [share / 10_000 for share in shares] == pytest.approx([0.10, 0.05, 0.10], abs=0.01)
     assert found == town.outcomes(range(10_000), seed=1)
     assert planned(12, seed=1) == planned(12, seed=1)
     struck = Counter(victim for strike in planned(12, seed=1) for victim in strike.victims)
