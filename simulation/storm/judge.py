@@ -43,12 +43,12 @@ def _of_case(case: Ended, messages: int) -> Iterator[str]:
 
 def _of_history(case: Ended) -> Iterator[str]:
     """A timeline is full when each line begins where the one before ended, by a move that the workflow knows."""
-    first, *rest = case.history or [None]
-    state = first.to_state if first else ""
-    if first is None or (first.from_state, first.event, state) != ("", "reported", State.RECEIVED):
+    begins = [(entry.from_state, entry.event, entry.to_state) for entry in case.history[:1]]
+    if begins != [("", "reported", State.RECEIVED)]:
         yield "its timeline does not begin with its report"
         return
-    for entry in rest:
+    state: str = State.RECEIVED
+    for entry in case.history[1:]:
         if entry.from_state != state or TABLE[State(state)].get(Event(entry.event)) != entry.to_state:
             yield f"its timeline has no way from {state} by {entry.event} to {entry.to_state}"
         state = entry.to_state

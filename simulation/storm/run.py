@@ -21,7 +21,9 @@ from pathlib import Path
 
 from agent.errors import CakraError
 from dispatcher.errors import StoreError
-from simulation.stack import wait_until
+from dispatcher.workflow import State
+from simulation.postgres import Postgres
+from simulation.stack import Service, wait_until
 from simulation.storm import town
 from simulation.storm.judge import faults
 from simulation.storm.reporter import Reporter
@@ -132,7 +134,8 @@ class Storm:
 
     def _strike(self, strike: Strike) -> None:
         world = self.world
-        services = {"broker": world.broker, **{one.name: one for one in world.dispatchers}, "database": world.postgres}
+        services: dict[str, Service | Postgres] = {one.name: one for one in (world.broker, *world.dispatchers)}
+        services["database"] = world.postgres
         time.sleep(strike.delay_s)
         for name in strike.victims:
             services[name].kill()
@@ -152,8 +155,8 @@ class Storm:
         time.sleep(_POLL_S)
         try:
             states = self.world.states()
-            done = states["delivered"] + states["unknown"] == states.total() == self._violations
-            return done and self.world.is_quiet() and states["unknown"] == self._violations - self.world.messages()
+            done = states[State.DELIVERED] + states[State.UNKNOWN] == states.total() == self._violations
+            return done and self.world.is_quiet() and states[State.UNKNOWN] == self._violations - self.world.messages()
         except StoreError:
             return False
 

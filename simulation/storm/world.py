@@ -93,7 +93,8 @@ class World:
         with self.store.reading() as connection:
             waiting = select(func.count()).select_from(webhook_inbox).where(webhook_inbox.c.done_at.is_(None))
             unheard = connection.scalar(waiting)
-        return unheard == 0 == get_json(f"{self._address('whatsapp')}/health")["webhooks_waiting"]
+        untold: int = get_json(f"{self._address('whatsapp')}/health")["webhooks_waiting"]
+        return unheard == untold == 0
 
     def ended(self) -> dict[str, Ended]:
         """All cases by event. Raises StoreError."""
