@@ -8,6 +8,7 @@ end each owner must have one message, or a case that says `unknown` and no messa
 from __future__ import annotations
 
 import argparse
+import logging
 import random
 import sys
 import tempfile
@@ -178,6 +179,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--seed", type=int, default=20261123)
     parser.add_argument("--keep", type=Path, metavar="FOLDER", help="leave configuration and logs there")
     arguments = parser.parse_args(argv)
+    logging.getLogger("sqlalchemy.pool").setLevel(logging.CRITICAL)  # that the database was killed is no news here
     strikes = arguments.strikes if arguments.strikes is not None else max(6, arguments.violations // 125)
     with tempfile.TemporaryDirectory(prefix="cakra-storm-") as temporary:
         folder = arguments.keep or Path(temporary)
