@@ -18,9 +18,8 @@ from typing import Any
 
 import uvicorn
 from fastapi import FastAPI
-from sqlalchemy import select
 
-from dispatcher import cases
+from dispatcher import cases, migrations
 from dispatcher.access import accounts
 from dispatcher.access.audit import Audit
 from dispatcher.access.gate import Gate
@@ -42,7 +41,6 @@ from dispatcher.keys import Sealer, read_key, read_secret
 from dispatcher.law import load_holidays, load_law
 from dispatcher.mqtt import MqttService
 from dispatcher.owners import SnapshotRegistry
-from dispatcher.schema import schema_version
 from dispatcher.settings import Settings
 from dispatcher.store import Store, counters
 from dispatcher.template import load_template
@@ -54,6 +52,9 @@ from dispatcher.worker import Worker
 from dispatcher.writer import Writer
 
 log = logging.getLogger(__name__)
+
+_LEASE_PER_TIMEOUT = 3
+"""A case is held for an upload and a send that both take all their time, and a look-up beside them."""
 
 
 def utc_now() -> datetime:
@@ -72,6 +73,7 @@ class Parts:
     app_secret: str
     verify_token: str
     mqtt_password: str | None
+    database_password: str | None
 
 
 def load_parts(settings: Settings) -> Parts:
@@ -94,7 +96,14 @@ def load_parts(settings: Settings) -> Parts:
         app_secret=read_secret(whatsapp.app_secret_file, "whatsapp.app_secret_file"),
         verify_token=read_secret(whatsapp.verify_token_file, "whatsapp.verify_token_file"),
         mqtt_password=read_secret(mqtt.password_file, "mqtt.password_file") if mqtt.password_file else None,
+        database_password=database_password(settings),
     )
+
+
+def database_password(settings: Settings) -> str | None:
+    """From its own file, if there is one. Raises ConfigError."""
+    path = settings.database_password_file
+    return read_secret(path, "database_password_file") if path else None
 
 
 class Dispatcher:
@@ -109,7 +118,7 @@ class Dispatcher:
         self.stop = Event()
         audit = Audit(parts.writer.mac_key)
         self.units = UnitBook(parts.units, store, audit, settings.access.key_approvals)
-        folder = EvidenceFolder(settings.evidence)
+        folder = EvidenceFolder(settings.evidence, settings.mqtt.client_id)
         registry = SnapshotRegistry(store, parts.sealer)
         self.worker = Worker(
             store,
@@ -118,6 +127,8 @@ class Dispatcher:
             registry,
             parts.writer,
             client,
+            name=settings.mqtt.client_id,
+            lease=timedelta(seconds=_LEASE_PER_TIMEOUT * settings.whatsapp.timeout_s),
             most_tries=settings.whatsapp.attempts,
             report_max_age=timedelta(days=settings.report_max_age_days),
             snapshot_max_age=timedelta(days=settings.owners.max_age_days),
@@ -167,14 +178,13 @@ class Dispatcher:
         """How the dispatcher is, for monitoring; `ok` means that what comes in is stored."""
         try:
             with self.store.reading() as connection:
-                version = connection.scalar(select(schema_version.c.version))
                 states = {state: number for state, (number, _) in cases.tally(connection).items()}
                 refused = counters(connection)
         except StoreError as error:
             return {"status": "failing", "database": str(error)}
         return {
             "status": "ok",
-            "database": {"schema": version},
+            "database": {"schema": migrations.HEAD},
             "mqtt": {"connected": self.mqtt.connected, "protocol": self.mqtt.protocol},
             "units": len(self.units),
             "cases": states,
@@ -205,21 +215,16 @@ def run(settings: Settings) -> int:
     parts = load_parts(settings)
     with ExitStack() as stack:
         listening = stack.enter_context(_listen(settings.web.host, settings.web.port))
-        store = Store.open(settings.database)
+        store = Store.open(settings.database, parts.database_password)
         stack.callback(store.close)
         client = WhatsAppClient(settings.whatsapp, parts.token)
         stack.callback(client.close)
-        dispatcher = Dispatcher(parts, store, client)
-        if unclear := dispatcher.worker.recover():
-            log.warning(
-                "%d sends were cut off by the last stop; they are `unknown` until WhatsApp or you decide", unclear
-            )
         with store.reading() as connection:
             if not accounts.listed(connection):
                 log.warning(
                     "nobody can log in yet; `cakra-dispatcher users add NAME --role admin` makes the first user"
                 )
-        return _serve(dispatcher, listening, settings)
+        return _serve(Dispatcher(parts, store, client), listening, settings)
 
 
 def _serve(dispatcher: Dispatcher, listening: socket.socket, settings: Settings) -> int:

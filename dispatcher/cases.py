@@ -1,11 +1,16 @@
-"""Cases in the database: opened, moved along the workflow with a line in the timeline, claimed and listed."""
+"""Cases in the database: opened, moved along the workflow with a line in the timeline, claimed and listed.
+
+A worker claims a case before it works on it: until the lease is over no other worker is given it, and each move of the
+worker's says whose lease it relies on. So a case is in one pair of hands, and one whose worker was killed comes back
+when the lease is over. A move by anyone else (WhatsApp, the owner, a person) ends the lease.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, TypedDict, Unpack
 
 from sqlalchemy import Connection, Row, func, insert, select, update
 
@@ -45,6 +50,24 @@ class Case:
     media_id: str | None
     """The uploaded picture, for the next attempt."""
     media_at: datetime | None
+    worker: str | None
+    """Who works on it now."""
+    lease_until: datetime | None
+    """Until then it is given to no other worker."""
+
+
+class LeaseLost(Exception):
+    """The case is not this worker's any more: its lease was over, or somebody else moved the case."""
+
+
+class Changes(TypedDict, total=False):
+    """What a move may change in a case beside its state."""
+
+    next_at: datetime
+    reasons: str
+    approved: bool
+    tries: int
+    deadline: datetime
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,8 +82,9 @@ class Entry:
     why: str
 
 
-def _case(row: Row[Any]) -> Case:
-    fields = dict(row._mapping)
+def _case(row: Row[Any], **changes: Any) -> Case:
+    """The case in a row of the table, as it is after `changes`."""
+    fields = {**row._mapping, **changes}
     fields["state"] = State(fields["state"])
     fields["reasons"] = tuple(filter(None, fields["reasons"].split(",")))
     return Case(**fields)
@@ -111,28 +135,35 @@ def move(
     *,
     who: str = MACHINE,
     why: str = "",
-    **changes: Any,
+    holder: str | None = None,
+    keep_until: datetime | None = None,
+    **changes: Unpack[Changes],
 ) -> Case:
-    """Let an event happen to a case, with what else it changes in the row. Raises IllegalMove.
+    """Let an event happen to a case, with what else it changes in the row. Raises IllegalMove, LeaseLost.
 
-    The row is locked (SQLite: the whole database is, by the writing transaction), so the state cannot change between
+    `holder` is the worker whose lease this relies on; the lease ends with the move, or is renewed to `keep_until`. The
+    row is locked (SQLite: the whole database is, by the writing transaction), so the state cannot change between
     looking and moving. News that adds nothing leaves no line and changes nothing.
     """
     row = connection.execute(select(cases).where(cases.c.case_id == case_id).with_for_update()).one()
     case = _case(row)
+    if holder is not None and case.worker != holder:
+        raise LeaseLost(f"is not in the hands of {holder} any more")
     target = advance(case.state, event)
     if target is case.state:
         return case
-    values = {"state": target, "changed_at": now, "next_at": None, **changes}
+    lease = {"worker": holder if keep_until else None, "lease_until": keep_until}
+    values = {"next_at": None, **changes, **lease, "state": target, "changed_at": now}
     connection.execute(update(cases).where(cases.c.case_id == case_id).values(**values))
     _remember(connection, case_id, now, case.state, target, event, who, why)
-    return _case(connection.execute(select(cases).where(cases.c.case_id == case_id)).one())
+    return _case(row, **values)
 
 
 def put_off(connection: Connection, case: Case, until: datetime, *, tried: bool = False) -> None:
-    """Leave a case where it is and look at it again later; `tried` counts as one of its tries."""
-    values = {"next_at": until, "tries": case.tries + tried}
-    connection.execute(update(cases).where(cases.c.case_id == case.case_id).values(**values))
+    """Leave a claimed case where it is, for any worker to look at later; `tried` counts as one of its tries."""
+    values = {"next_at": until, "tries": case.tries + tried, "worker": None, "lease_until": None}
+    where = (cases.c.case_id == case.case_id) & (cases.c.worker == case.worker)
+    connection.execute(update(cases).where(where).values(**values))
 
 
 def keep_media(connection: Connection, case_id: int, media_id: str, now: datetime) -> None:
@@ -150,13 +181,26 @@ def _remember(
     )
 
 
-def next_due(connection: Connection, states: Collection[State], now: datetime) -> Case | None:
-    """The case that has waited longest among those the worker can move now, locked against other workers."""
+def claim(
+    connection: Connection, states: Collection[State], worker: str, now: datetime, until: datetime
+) -> Case | None:
+    """The case that has waited longest among those in these states that are due and nobody's; now it is `worker`'s."""
     due = cases.c.next_at.is_(None) | (cases.c.next_at <= now)
-    statement = select(cases).where(cases.c.state.in_(states), due)
+    free = cases.c.lease_until.is_(None) | (cases.c.lease_until <= now)
+    statement = select(cases).where(cases.c.state.in_(states), due, free)
     statement = statement.order_by(cases.c.changed_at, cases.c.case_id).limit(1)
     row = connection.execute(statement.with_for_update(skip_locked=True)).first()
-    return _case(row) if row else None
+    if row is None:
+        return None
+    lease = {"worker": worker, "lease_until": until}
+    connection.execute(update(cases).where(cases.c.case_id == row.case_id).values(**lease))
+    return _case(row, **lease)
+
+
+def release(connection: Connection, states: Collection[State], worker: str) -> None:
+    """End the leases of a worker that does not work on anything: it starts, or was thrown off its course."""
+    where = cases.c.state.in_(states) & (cases.c.worker == worker)
+    connection.execute(update(cases).where(where).values(worker=None, lease_until=None))
 
 
 def next_time(connection: Connection, states: Collection[State]) -> datetime | None:
@@ -166,9 +210,9 @@ def next_time(connection: Connection, states: Collection[State]) -> datetime | N
 
 
 def past_deadline(connection: Connection, states: Collection[State], now: datetime, limit: int) -> tuple[Case, ...]:
-    """Cases whose owner's time to answer is over."""
+    """Cases whose owner's time to answer is over, but for those that another transaction is moving."""
     statement = select(cases).where(cases.c.state.in_(states), cases.c.deadline < now).limit(limit)
-    return tuple(map(_case, connection.execute(statement)))
+    return tuple(map(_case, connection.execute(statement.with_for_update(skip_locked=True))))
 
 
 def listed(connection: Connection, states: Sequence[State] = (), limit: int = 200, offset: int = 0) -> tuple[Case, ...]:

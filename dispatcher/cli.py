@@ -11,10 +11,10 @@ from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 
-from dispatcher import cases, decisions, sends
+from dispatcher import cases, decisions, migrations, sends
 from dispatcher.access.audit import Audit, What
 from dispatcher.access.commands import COMMAND_LINE, add_commands
-from dispatcher.app import load_parts, run, utc_now
+from dispatcher.app import database_password, load_parts, run, utc_now
 from dispatcher.cases import Case
 from dispatcher.console.views import case_json
 from dispatcher.errors import CakraError, UsageError
@@ -32,7 +32,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; the exit code. Faults are one line on stderr: 2 usage, 78 configuration, 1 anything else."""
     arguments = _parser().parse_args(argv)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr)
-    logging.getLogger("httpx").setLevel(logging.WARNING)
+    for chatty in ("httpx", "alembic"):
+        logging.getLogger(chatty).setLevel(logging.WARNING)
     try:
         code: int = arguments.command(arguments)
     except CakraError as error:
@@ -53,6 +54,8 @@ def _parser() -> argparse.ArgumentParser:
     serve.set_defaults(command=lambda arguments: run(load_settings(arguments.config)))
     check = commands.add_parser("check", parents=[config], help="read every file the configuration names")
     check.set_defaults(command=_check)
+    migrate = commands.add_parser("migrate", parents=[config], help="bring the database to this version's schema")
+    migrate.set_defaults(command=_migrate)
     keygen = commands.add_parser("keygen", help="write a new key (for mac_key_file, data_key_file)")
     keygen.add_argument("file", type=Path)
     keygen.set_defaults(command=_keygen)
@@ -91,7 +94,7 @@ def _parser() -> argparse.ArgumentParser:
 @contextmanager
 def _store(arguments: argparse.Namespace) -> Iterator[tuple[Settings, Store]]:
     settings = load_settings(arguments.config)
-    store = Store.open(settings.database)
+    store = Store.open(settings.database, database_password(settings))
     try:
         yield settings, store
     finally:
@@ -105,6 +108,13 @@ def _audit(settings: Settings) -> Audit:
 def _check(arguments: argparse.Namespace) -> int:
     parts = load_parts(load_settings(arguments.config))
     print(f"{arguments.config}: good; {len(parts.units)} units, template {parts.writer.template.name}")
+    return 0
+
+
+def _migrate(arguments: argparse.Namespace) -> int:
+    settings = load_settings(arguments.config)
+    Store.open(settings.database, database_password(settings), migrating=True).close()
+    print(f"the database is at schema {migrations.HEAD}")
     return 0
 
 

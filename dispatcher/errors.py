@@ -30,3 +30,7 @@ class StoreError(CakraError):
 
 class UnstorableError(StoreError):
     """The database is well, but does not hold such values; trying again cannot help."""
+
+
+class ContendedError(StoreError):
+    """Another transaction stood in the way of this one; the same again will do."""

@@ -13,8 +13,10 @@ from wire.messages import SUFFIX, EvidenceHeader
 class EvidenceFolder:
     """The folder in which the pictures lie, one folder a violation."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, writer: str = "dispatcher") -> None:
+        """`writer` tells dispatchers apart that share the folder: each has its own temporary files."""
         self._root = root
+        self._writer = writer
 
     def save(self, header: EvidenceHeader, content: bytes) -> str:
         """Write a piece and return its path inside the folder; on the disk when this returns. Raises StoreError."""
@@ -23,7 +25,7 @@ class EvidenceFolder:
         target = self._root / place
         try:
             if not (target.exists() and sha256_hex(target.read_bytes()) == header.sha256):
-                _write_durably(target, content)
+                _write_durably(target, content, f".{self._writer}.part")
         except OSError as error:
             raise StoreError(f"evidence: {error.strerror}; free or mend the evidence folder") from None
         return place.as_posix()
@@ -43,10 +45,10 @@ class EvidenceFolder:
             raise StoreError(f"evidence: {error.strerror}; mend the evidence folder") from None
 
 
-def _write_durably(path: Path, content: bytes) -> None:
+def _write_durably(path: Path, content: bytes, suffix: str) -> None:
     """After a power cut the file is whole or not there: temporary file, fsync, rename, fsync of the folders."""
     _make_folder(path.parent)
-    temporary = path.with_suffix(".part")  # one name: the unit says the piece again, and that replaces what a kill left
+    temporary = path.with_suffix(suffix)  # one name: the unit says the piece again, and that replaces what a kill left
     try:
         with temporary.open("wb") as file:
             file.write(content)

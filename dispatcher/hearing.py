@@ -68,13 +68,14 @@ class Hearing:
     def _failed(self, connection: Connection, news: StatusNews, attempt: Attempt, now: datetime) -> str:
         failure = news.failure
         assert failure is not None
-        attempts = sends.attempts_of(connection, attempt.case_id)
         sends.end_attempt(connection, attempt.attempt_id, AttemptState.FAILED, now, news.wamid, failure.code)
         if scope := paused_scope(failure, self._template):
             sends.stop(connection, scope, failure.code, now)
-        if attempts[-1].attempt_id != attempt.attempt_id or attempt.state is AttemptState.FAILED:
-            return "late_failure"  # another attempt decides about the case
-        why, next_at = f"code {failure.code}", now + wait_after(failure, len(attempts), 1.0)
+        is_last = sends.is_last(connection, attempt.case_id, attempt.attempt_id)
+        if not is_last or attempt.state is AttemptState.FAILED:
+            return "late_failure"
+        tries = len(sends.attempts_of(connection, attempt.case_id))
+        why, next_at = f"code {failure.code}", now + wait_after(failure, tries, 1.0)
         cases.move(connection, attempt.case_id, news.event, now, who="whatsapp", why=why, next_at=next_at)
         return ""
 

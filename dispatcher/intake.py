@@ -10,10 +10,12 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 from datetime import datetime
+from uuid import UUID
 
 from sqlalchemy import Connection, select, update
 
 from dispatcher import cases
+from dispatcher.engine import hold
 from dispatcher.errors import StoreError, UnstorableError
 from dispatcher.evidence import EvidenceFolder
 from dispatcher.schema import evidence, quarantine, unit_event, unit_status
@@ -114,6 +116,7 @@ class Intake:
         _check_moments(signed.body.occurred_at, signed.body.reported_at)
         digest = sha256_hex(payload)
         with self._store.writing() as connection:
+            _one_at_a_time(connection, unit_id, signed.body.event_id)
             result = _store_report(connection, signed.body, payload, digest, now)
         if result is AckResult.REJECTED:
             self._count("refused.violation.other_content")
@@ -129,6 +132,7 @@ class Intake:
             _check_named(connection, header)
         place = self._folder.save(header, content)
         with self._store.writing() as connection:
+            _one_at_a_time(connection, unit_id, header.event_id)
             is_new = insert_new(connection, evidence, _evidence_row(header, place, now))
             _complete(connection, unit_id, str(header.event_id), now)
         result = AckResult.STORED if is_new else AckResult.DUPLICATE
@@ -142,6 +146,11 @@ class Intake:
         with self._store.writing() as connection:
             if not insert_new(connection, unit_status, {"unit_id": unit_id, **said}):
                 connection.execute(update(unit_status).where(unit_status.c.unit_id == unit_id).values(**said))
+
+
+def _one_at_a_time(connection: Connection, unit_id: str, event_id: UUID) -> None:
+    """Two dispatchers with a case's last two pieces at once would each miss the other's, and it would never move."""
+    hold(connection, f"{unit_id}/{event_id}")
 
 
 def _check_moments(*moments: datetime) -> None:

@@ -31,7 +31,10 @@ log = logging.getLogger(__name__)
 
 _KEEPALIVE_S = 30
 _SESSION_S = 14 * 24 * 3600
-"""How long the broker keeps the session: longer than any holiday."""
+"""How long the broker keeps the session of a dispatcher that is alone: longer than any holiday.
+
+One of a group leaves no session behind, for the broker would go on putting the group's messages into it.
+"""
 _POLL_S = 0.5
 _CONNACK_S = 10.0
 _LONGEST_WAIT_S = 30.0
@@ -103,7 +106,7 @@ class MqttService:
             client.connect(*where)
             return
         properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
-        properties.SessionExpiryInterval = _SESSION_S
+        properties.SessionExpiryInterval = 0 if self._settings.share else _SESSION_S
         client.connect(*where, clean_start=False, properties=properties)
 
     def _close(self, client: paho.Client) -> None:

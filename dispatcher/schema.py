@@ -1,18 +1,16 @@
-"""The database's tables, and the numbered steps that bring an older database up to them.
+"""The database's tables as this dispatcher knows them; `migrations` brings older databases up to them.
 
 SQLAlchemy Core, SQLite by default and PostgreSQL by URL: nothing here is one database's own.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import (
     Boolean,
     Column,
-    Connection,
     DateTime,
     Dialect,
     ForeignKey,
@@ -24,14 +22,9 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
-    insert,
-    inspect,
-    select,
-    update,
+    text,
 )
 from sqlalchemy.types import TypeDecorator
-
-from dispatcher.errors import StoreError
 
 
 class Moment(TypeDecorator[datetime]):
@@ -53,6 +46,7 @@ class Moment(TypeDecorator[datetime]):
 metadata = MetaData()
 
 schema_version = Table("schema_version", metadata, Column("version", Integer, nullable=False))
+"""What dispatchers from before the migrations look at; it holds a number that they refuse."""
 
 unit_event = Table(
     "unit_event",
@@ -114,9 +108,13 @@ cases = Table(
     Column("deadline", Moment),
     Column("media_id", String(255)),
     Column("media_at", Moment),
+    Column("worker", String(64)),
+    Column("lease_until", Moment),
     UniqueConstraint("unit_id", "event_id"),
     Index("cases_due", "state", "next_at"),
     Index("cases_by_age", "state", "occurred_at"),
+    Index("cases_by_deadline", "state", "deadline"),
+    Index("cases_newest", "occurred_at", "case_id"),
 )
 """One row a violation: where it stands and when the worker looks at it next."""
 
@@ -154,8 +152,9 @@ webhook_inbox = Table(
     Column("sha256", String(64), nullable=False, unique=True),
     Column("body", LargeBinary, nullable=False),
     Column("received_at", Moment, nullable=False),
-    Column("done_at", Moment, index=True),
+    Column("done_at", Moment),
     Column("remark", Text, nullable=False, default=""),
+    Index("webhook_waiting", "call_id", sqlite_where=text("done_at IS NULL"), postgresql_where=text("done_at IS NULL")),
 )
 """WhatsApp's calls as they came; processed later, in order."""
 
@@ -228,34 +227,3 @@ lookup = Table(
     Column("snapshot_id", Integer),
 )
 """Who asked the registry for what: one row a look-up."""
-
-
-def _first_tables(connection: Connection) -> None:
-    metadata.create_all(connection)
-
-
-def _access_tables(connection: Connection) -> None:
-    from dispatcher.access import tables  # registers them; it imports this module
-
-    metadata.create_all(connection, tables=tables.ALL)
-
-
-STEPS: tuple[Callable[[Connection], None], ...] = (_first_tables, _access_tables)
-"""Step n makes version n of version n - 1; a released step is never changed."""
-
-
-def migrate(connection: Connection) -> None:
-    """Bring the database to the newest version. Raises StoreError for one that a newer dispatcher has written."""
-    has_version = inspect(connection).has_table(schema_version.name)
-    version = connection.scalar(select(schema_version.c.version)) if has_version else None
-    current = version or 0
-    if current > len(STEPS):
-        raise StoreError(
-            f"database: schema version {current} is newer than this dispatcher's {len(STEPS)}; install the newer one"
-        )
-    for step in STEPS[current:]:
-        step(connection)
-    if version is None:
-        connection.execute(insert(schema_version).values(version=len(STEPS)))
-    else:
-        connection.execute(update(schema_version).values(version=len(STEPS)))

@@ -86,10 +86,11 @@ def end_attempt(
     connection.execute(update(attempt).where(attempt.c.attempt_id == attempt_id).values(**values))
 
 
-def open_attempts(connection: Connection) -> tuple[Attempt, ...]:
-    """Attempts whose end nobody saw: a crash between the request and its answer."""
-    where = attempt.c.state == AttemptState.STARTED
-    return tuple(map(_attempt, connection.execute(select(attempt).where(where))))
+def is_open(connection: Connection, attempt_id: str) -> bool:
+    """Whether nobody knows yet how an attempt ended; locked, so that nobody else decides it meanwhile."""
+    where = attempt.c.attempt_id == attempt_id
+    state = connection.execute(select(attempt.c.state).where(where).with_for_update()).scalar_one()
+    return state in (AttemptState.STARTED, AttemptState.UNKNOWN)
 
 
 def attempts_of(connection: Connection, case_id: int) -> tuple[Attempt, ...]:
@@ -98,10 +99,15 @@ def attempts_of(connection: Connection, case_id: int) -> tuple[Attempt, ...]:
     return tuple(map(_attempt, connection.execute(statement)))
 
 
+def is_last(connection: Connection, case_id: int, attempt_id: str) -> bool:
+    """Whether this is the case's last attempt, the one whose failure decides about the case."""
+    return attempts_of(connection, case_id)[-1].attempt_id == attempt_id
+
+
 def attempt_for(connection: Connection, callback: str | None, wamid: str | None) -> Attempt | None:
-    """The attempt a status or a reply is about: by our own id if it came back, else by WhatsApp's."""
+    """The attempt a status or a reply is about, locked: by our own id if it came back, else by WhatsApp's."""
     for column, value in ((attempt.c.attempt_id, callback), (attempt.c.wamid, wamid)):
-        row = connection.execute(select(attempt).where(column == value)).first() if value else None
+        row = connection.execute(select(attempt).where(column == value).with_for_update()).first() if value else None
         if row:
             return _attempt(row)
     return None

@@ -66,8 +66,9 @@ class MqttSettings(Section):
     port: int = Field(default=1883, ge=1, le=65535)
     protocol: Literal["auto", "5", "3.1.1"] = "auto"
     """`auto` takes MQTT 5 and falls back to 3.1.1 for brokers that refuse it."""
-    client_id: str = "dispatcher"
-    """Names the session that the broker keeps while the dispatcher is away; never change it in service."""
+    client_id: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._-]{1,64}$")] = "dispatcher"
+    """Names the session that the broker keeps while the dispatcher is away, and the dispatcher itself among several at
+    one database: another name for each, never changed in service."""
     username: str | None = None
     password_file: Path | None = None
     tls: TlsSettings | None = None
@@ -141,7 +142,8 @@ class Settings(Section):
     """All that a dispatcher needs to know."""
 
     database: str = "sqlite:///dispatcher.db"
-    """SQLAlchemy URL; a SQLite file is relative to this file's folder."""
+    """SQLAlchemy URL: `sqlite:///FILE`, relative to this file's folder, or `postgresql://USER@HOST/NAME`."""
+    database_password_file: Path | None = None
     evidence: Path = Path("evidence")
     """Folder of the pictures."""
     units: Path

@@ -1,8 +1,4 @@
-"""The database as the rest of the dispatcher sees it: a reading and a writing transaction, and an idempotent insert.
-
-On SQLite a writing transaction takes the write lock when it begins (so that it can never fail half-way for want of
-it), the journal is WAL, and a commit is on the disk before it returns.
-"""
+"""The database as the rest of the dispatcher sees it: a reading and a writing transaction, and an idempotent insert."""
 
 from __future__ import annotations
 
@@ -10,53 +6,64 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
-from sqlalchemy import Connection, Engine, Table, create_engine, event, make_url, select, update
+from sqlalchemy import Connection, Engine, Table, select, update
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.exc import ArgumentError, DataError, NoSuchModuleError, SQLAlchemyError
+from sqlalchemy.exc import SQLAlchemyError
 
-from dispatcher.errors import ConfigError, StoreError, UnstorableError
-from dispatcher.schema import counter, migrate
-
-_BUSY_TIMEOUT_S = 10
-"""Writers queue behind each other for milliseconds; ten seconds is a disk in trouble."""
+from dispatcher import migrations
+from dispatcher.engine import READING, connect, fault, hold
+from dispatcher.errors import StoreError
+from dispatcher.schema import counter
 
 
 class Store:
-    """One database, migrated to this dispatcher's schema."""
+    """One database at this dispatcher's schema."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
-        self._reader = engine.execution_options(reading=True)
+        self._reader = engine.execution_options(**{READING: True})
 
     @classmethod
-    def open(cls, url: str) -> Store:
-        """Connect and migrate. Raises ConfigError for a URL that is none, StoreError for a database that is away."""
-        try:
-            engine = _engine(url)
-        except (ArgumentError, NoSuchModuleError, ImportError) as error:
-            raise ConfigError(f"database: not a usable SQLAlchemy URL ({type(error).__name__}); mend it") from None
+    def open(cls, url: str, password: str | None = None, *, migrating: bool = False) -> Store:
+        """Connect. A SQLite file is brought to this dispatcher's schema, as any database is when `migrating`.
+
+        Raises ConfigError for a URL that is none, StoreError for a database that is away or at another schema.
+        """
+        engine = connect(url, password)
         store = cls(engine)
         try:
-            with store.writing() as connection:
-                migrate(connection)
+            if migrating or engine.dialect.name == "sqlite":
+                store._migrate()
+            elif (found := store.schema()) != migrations.HEAD:
+                told = f"is at schema {found}" if found else "is empty"
+                raise StoreError(f"database: {told}, not at {migrations.HEAD}; run `cakra-dispatcher migrate`")
         except BaseException:
             engine.dispose()
             raise
         return store
+
+    def schema(self) -> str | None:
+        """The schema the database is at; None when it is empty. Raises StoreError."""
+        with self.reading() as connection:
+            return migrations.revision(connection)
+
+    def _migrate(self) -> None:
+        if self.schema() != migrations.HEAD:
+            with self.writing() as connection:
+                hold(connection, "migrations")
+                migrations.upgrade(connection)
 
     def close(self) -> None:
         self._engine.dispose()
 
     @contextmanager
     def writing(self) -> Iterator[Connection]:
-        """A transaction that is committed at the end of the block. Raises StoreError."""
+        """A transaction that is committed at the end of the block. Raises StoreError; then nothing was written."""
         try:
             with self._engine.begin() as connection:
                 yield connection
-        except DataError as error:
-            raise UnstorableError(f"database: {_reason(error)}; nothing was written") from error
         except SQLAlchemyError as error:
-            raise StoreError(f"database: {_reason(error)}; nothing was written") from error
+            raise fault(error) from error
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
@@ -65,7 +72,7 @@ class Store:
             with self._reader.connect() as connection:
                 yield connection
         except SQLAlchemyError as error:
-            raise StoreError(f"database: {_reason(error)}") from error
+            raise fault(error) from error
 
 
 def insert_new(connection: Connection, table: Table, values: Mapping[str, Any]) -> bool:
@@ -84,28 +91,3 @@ def count(connection: Connection, name: str) -> None:
 def counters(connection: Connection) -> dict[str, int]:
     """What was counted so far."""
     return {row.name: row.value for row in connection.execute(select(counter).order_by(counter.c.name))}
-
-
-def _reason(error: SQLAlchemyError) -> str:
-    """The driver's own words, without the statement and its values."""
-    return " ".join(str(getattr(error, "orig", None) or type(error).__name__).split())
-
-
-def _engine(url: str) -> Engine:
-    if make_url(url).get_backend_name() != "sqlite":
-        return create_engine(url, pool_pre_ping=True, hide_parameters=True)
-    engine = create_engine(url, connect_args={"timeout": _BUSY_TIMEOUT_S}, hide_parameters=True)
-    event.listen(engine, "connect", _prepare_sqlite)
-    event.listen(engine, "begin", _begin_sqlite)
-    return engine
-
-
-def _prepare_sqlite(dbapi_connection: Any, _record: Any) -> None:
-    dbapi_connection.isolation_level = None  # the transactions are ours, not the driver's
-    for pragma in ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON"):
-        dbapi_connection.execute(f"PRAGMA {pragma}").close()
-
-
-def _begin_sqlite(connection: Connection) -> None:
-    reading = connection.get_execution_options().get("reading", False)
-    connection.exec_driver_sql("BEGIN" if reading else "BEGIN IMMEDIATE")

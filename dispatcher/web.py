@@ -10,7 +10,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.middleware.trustedhost import TrustedHostMiddleware
 from fastapi.responses import JSONResponse, PlainTextResponse
 
-from dispatcher.errors import StoreError
+from dispatcher.errors import StoreError, UnstorableError
 
 _HEADERS = {
     "Content-Security-Policy": (
@@ -54,8 +54,9 @@ def create_web(
     async def told(request: Request, error: HTTPException) -> Response:
         return PlainTextResponse(str(error.detail), status_code=error.status_code, headers=error.headers)
 
+    @web.exception_handler(UnstorableError)
     @web.exception_handler(RequestValidationError)
-    async def unreadable(request: Request, error: RequestValidationError) -> Response:
+    async def unreadable(request: Request, error: Exception) -> Response:
         return PlainTextResponse("a field is missing or wrong", status_code=422)
 
     @web.exception_handler(Exception)

@@ -1,26 +1,27 @@
 """Moves cases along: the second validation, the owner, the notice, the send.
 
-One step is one case moved by one event. The send is the exception in two ways: its attempt is committed before the
-request leaves, and its end is committed after the answer came. A crash between the two leaves a `started` attempt,
-which `recover` turns into `unknown` at the next start, or once the database that could not take the answer is back;
-it is never sent again without a person.
+One step is one case, claimed, and taken as far as it goes without waiting: to the queue, or from the queue to
+WhatsApp's answer. Each move is a transaction of its own that renews the lease or ends it; several workers may share a
+database. The send is written down twice: its attempt is committed before the request leaves, its end after the answer
+came. A crash between the two leaves a case `sending`; the same dispatcher after its restart, or another once the lease
+is over, turns it into `unknown`, and it is never sent again without a person.
 """
 
 from __future__ import annotations
 
 import logging
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from threading import Event as Flag
-from typing import Any
+from typing import TypeAlias, Unpack
 
 from sqlalchemy import Connection
 
 from dispatcher import cases, sends, validation
 from dispatcher.answers import Accepted, Answer, Failure, Scope, Throttled, Unknown
-from dispatcher.cases import Case
-from dispatcher.errors import StoreError
+from dispatcher.cases import Case, Changes, LeaseLost
+from dispatcher.errors import ContendedError, StoreError
 from dispatcher.evidence import EvidenceFolder
 from dispatcher.hearing import Hearing
 from dispatcher.notice import Notice, NoticeTooLong
@@ -29,14 +30,18 @@ from dispatcher.pacing import event_after, is_own_fault, paused_scope, wait_afte
 from dispatcher.sends import AttemptState
 from dispatcher.store import Store
 from dispatcher.whatsapp import TemplateMessage, Uploaded, WhatsAppClient
-from dispatcher.workflow import Event, IllegalMove, State
+from dispatcher.workflow import LINE, Event, IllegalMove, State
 from dispatcher.writer import Writer
 from wire.messages import EvidenceRole, ViolationReport
 
 log = logging.getLogger(__name__)
 
-_PREPARED = (State.EVIDENCE_COMPLETE, State.VALIDATED, State.OWNER_RESOLVED)
-_ANSWERABLE = (State.ACCEPTED, State.SENT, State.DELIVERED, State.READ, State.FALLBACK_POST)
+_Step: TypeAlias = Callable[[Case, ViolationReport, datetime], Case | None]
+"""Moves a case; the case while it stays in hand."""
+
+_PREPARED = (State.EVIDENCE_COMPLETE, State.VALIDATED, State.OWNER_RESOLVED, State.SENDING)
+"""Also while nothing may be sent. A case that is `sending` and nobody's was left by whoever sent it."""
+_WORKED = (*_PREPARED, State.QUEUED)
 _MEDIA_LIFE = timedelta(days=25)
 """WhatsApp keeps a picture for 30 days."""
 _REGISTRY_WAIT = timedelta(seconds=15)
@@ -57,6 +62,8 @@ class Worker:
         writer: Writer,
         client: WhatsAppClient,
         *,
+        name: str,
+        lease: timedelta,
         most_tries: int,
         report_max_age: timedelta,
         snapshot_max_age: timedelta,
@@ -69,40 +76,46 @@ class Worker:
         self._registry = registry
         self._writer = writer
         self._client = client
+        self._name = name
+        self._lease = lease
         self._most_tries = most_tries
         self._report_max_age = report_max_age
         self._snapshot_max_age = snapshot_max_age
         self._clock = clock
         self._chance = chance
         self._sender_free_at: datetime | None = None
+        self._steps: Mapping[State, _Step] = {
+            State.EVIDENCE_COMPLETE: self._validate,
+            State.VALIDATED: self._find_owner,
+            State.OWNER_RESOLVED: self._compose,
+            State.QUEUED: self._send,
+            State.SENDING: self._give_up,
+        }
 
-    def recover(self) -> int:
-        """After a start or a fault, nothing being sent: attempts whose end nobody saw are `unknown`; how many."""
-        now = self._clock()
+    def release(self) -> None:
+        """After a start or a fault: what this worker had in hand is anyone's again. Raises StoreError."""
         with self._store.writing() as connection:
-            left = sends.open_attempts(connection)
-            for attempt in left:
-                sends.end_attempt(connection, attempt.attempt_id, AttemptState.UNKNOWN, now)
-                case = cases.find(connection, attempt.case_id)
-                if case is not None and case.state is State.SENDING:
-                    cases.move(connection, attempt.case_id, Event.UNCLEAR, now, why="stopped while sending")
-        return len(left)
+            cases.release(connection, _WORKED, self._name)
 
     def run(self, stop: Flag, wake: Flag) -> None:
         """Step until told to stop; sleeps until woken, or until the next case is due."""
-        has_failed = False
+        is_thrown = True
         while not stop.is_set():
             wake.clear()
+            sleep_s = 0.0
             try:
-                if has_failed:
-                    self.recover()  # the answer to a send may not have been written down
-                has_failed = False
+                if is_thrown:
+                    self.release()
+                is_thrown = False
                 while not stop.is_set() and self.step():
                     pass
                 sleep_s = self._sleep_s()
+            except ContendedError as error:
+                log.info("worker: %s; again", error)
+                is_thrown = True
             except StoreError as error:
                 log.error("worker: %s; trying again", error)
-                has_failed = True
+                is_thrown = True
                 sleep_s = _LONGEST_SLEEP_S
             wake.wait(sleep_s)
 
@@ -111,66 +124,75 @@ class Worker:
         now = self._clock()
         if self._hearing.step(now):
             return True
-        with self._store.reading() as connection:
-            case = cases.next_due(connection, self._states(now), now)
+        with self._store.writing() as connection:
+            states = self._states(connection, now)
+            case = cases.claim(connection, states, self._name, now, now + self._lease)
             report = cases.report_of(connection, case) if case else None
         if case is None or report is None:
             return self._expire(now)
         try:
-            self._advance(case, report, now)
-        except IllegalMove as refused:  # a person or WhatsApp moved it meanwhile: look again
+            held: Case | None = case
+            while held is not None:
+                held = self._steps[held.state](held, report, self._clock())
+        except (IllegalMove, LeaseLost) as refused:  # somebody else moved it meanwhile: look again
             log.info("case of event %s: %s", case.event_id, refused)
         return True
 
-    def _states(self, now: datetime) -> tuple[State, ...]:
+    def _states(self, connection: Connection, now: datetime) -> tuple[State, ...]:
         """Which cases can be moved now: queued ones only while sending is neither paused nor throttled."""
         if self._sender_free_at and now < self._sender_free_at:
             return _PREPARED
-        with self._store.reading() as connection:
-            paused = {pause.scope for pause in sends.pauses(connection)}
+        paused = {pause.scope for pause in sends.pauses(connection)}
         ours = {sends.SENDER, f"template:{self._writer.template.name}"}
-        return _PREPARED if paused & ours else (*_PREPARED, State.QUEUED)
+        return _PREPARED if paused & ours else _WORKED
 
     def _sleep_s(self) -> float:
         now = self._clock()
         with self._store.reading() as connection:
-            times = [cases.next_time(connection, self._states(now)), self._sender_free_at]
+            times = [cases.next_time(connection, self._states(connection, now)), self._sender_free_at]
         waits = [(at - now).total_seconds() for at in times if at and at > now]
         return min([*waits, _LONGEST_SLEEP_S])
 
-    def _advance(self, case: Case, report: ViolationReport, now: datetime) -> None:
-        steps = {
-            State.EVIDENCE_COMPLETE: self._validate,
-            State.VALIDATED: self._find_owner,
-            State.OWNER_RESOLVED: self._compose,
-            State.QUEUED: self._send,
-        }
-        steps[case.state](case, report, now)
-
-    def _move(self, case: Case, event: Event, now: datetime, **details: Any) -> Case:
+    def _move(self, case: Case, event: Event, now: datetime, why: str = "", **changes: Unpack[Changes]) -> None:
+        """Move a case in hand and let it go."""
         with self._store.writing() as connection:
-            moved = cases.move(connection, case.case_id, event, now, **details)
+            moved = cases.move(connection, case.case_id, event, now, why=why, holder=self._name, **changes)
+        log.info("case of event %s: %s -> %s", case.event_id, case.state, moved.state)
+
+    def _carry(self, case: Case, event: Event, now: datetime) -> Case:
+        """Move a case in hand and keep it."""
+        with self._store.writing() as connection:
+            moved = self._renew(connection, case, event, now)
         log.info("case of event %s: %s -> %s", case.event_id, case.state, moved.state)
         return moved
+
+    def _renew(
+        self, connection: Connection, case: Case, event: Event, now: datetime, why: str = "", **changes: Unpack[Changes]
+    ) -> Case:
+        until = now + self._lease
+        return cases.move(connection, case.case_id, event, now, why=why, holder=self._name, keep_until=until, **changes)
+
+    def _put_off(self, case: Case, until: datetime) -> None:
+        with self._store.writing() as connection:
+            cases.put_off(connection, case, until)
 
     def _doubt(self, case: Case, reasons: tuple[str, ...], now: datetime) -> None:
         listed = ",".join(reasons)
         self._move(case, Event.DOUBTED, now, why=listed, reasons=listed)
 
-    def _validate(self, case: Case, report: ViolationReport, now: datetime) -> None:
+    def _validate(self, case: Case, report: ViolationReport, now: datetime) -> Case | None:
         has_law = self._writer.offence(report) is not None
         reasons = validation.doubts(report, now, self._report_max_age, has_law)
         if reasons:
             self._doubt(case, reasons, now)
-        else:
-            self._move(case, Event.PASSED, now)
+            return None
+        return self._carry(case, Event.PASSED, now)
 
     def _owner(self, case: Case, report: ViolationReport, purpose: str, now: datetime) -> Match | None:
         """The owner to write to; None when the case was put off, withdrawn or sent to a person instead."""
         found = self._registry.lookup(case.plate, now, purpose, case.case_id)
         if isinstance(found, Unavailable):
-            with self._store.writing() as connection:
-                cases.put_off(connection, case, now + _REGISTRY_WAIT)
+            self._put_off(case, now + _REGISTRY_WAIT)
             return None
         if isinstance(found, Match) and found.owner.electric and case.kind == _ODD_EVEN:
             self._move(case, Event.WAS_WITHDRAWN, now, why="electric vehicle: exempt from odd-even")
@@ -184,11 +206,11 @@ class Worker:
         assert isinstance(found, Match)
         return found
 
-    def _find_owner(self, case: Case, report: ViolationReport, now: datetime) -> None:
+    def _find_owner(self, case: Case, report: ViolationReport, now: datetime) -> Case | None:
         if self._writer.offence(report) is None:  # a person cannot approve what no law describes
             self._doubt(case, (validation.Doubt.NO_LAW,), now)
-        elif self._owner(case, report, "notice", now):
-            self._move(case, Event.OWNER_FOUND, now)
+            return None
+        return self._carry(case, Event.OWNER_FOUND, now) if self._owner(case, report, "notice", now) else None
 
     def _compose(self, case: Case, report: ViolationReport, now: datetime) -> None:
         try:
@@ -238,11 +260,11 @@ class Worker:
         return None
 
     def _attempt(self, case: Case, deadline: datetime, now: datetime) -> str:
-        """The attempt, on the disk before the request leaves."""
+        """The attempt, on the disk before the request leaves. Raises LeaseLost."""
+        changes: Changes = {"tries": case.tries + 1, "deadline": deadline}
         with self._store.writing() as connection:
             attempt_id = sends.start_attempt(connection, case.case_id, now)
-            changes: dict[str, Any] = {"tries": case.tries + 1, "deadline": deadline}
-            cases.move(connection, case.case_id, Event.ATTEMPTED, now, why=attempt_id, **changes)
+            self._renew(connection, case, Event.ATTEMPTED, now, why=attempt_id, **changes)
         return attempt_id
 
     def _message(self, notice: Notice, phone: str, media_id: str, attempt_id: str) -> TemplateMessage:
@@ -258,14 +280,17 @@ class Worker:
         )
 
     def _settle(self, case: Case, attempt_id: str, answer: Answer, now: datetime) -> None:
-        """Write down how a send ended."""
+        """Write down how a send ended, unless WhatsApp's own call has told it already."""
         with self._store.writing() as connection:
+            if not sends.is_open(connection, attempt_id):
+                return
             if isinstance(answer, Accepted):
                 sends.end_attempt(connection, attempt_id, AttemptState.ACCEPTED, now, answer.wamid)
-                cases.move(connection, case.case_id, Event.WAS_ACCEPTED, now, who="whatsapp")
+                _tell(connection, case, Event.WAS_ACCEPTED, now, who="whatsapp")
             elif isinstance(answer, Unknown):
                 sends.end_attempt(connection, attempt_id, AttemptState.UNKNOWN, now)
-                cases.move(connection, case.case_id, Event.UNCLEAR, now, why=answer.why)
+                if sends.is_last(connection, case.case_id, attempt_id):
+                    _tell(connection, case, Event.UNCLEAR, now, why=answer.why)
             else:
                 self._settle_failure(connection, case, attempt_id, answer, now)
         log.info("event %s: sent, %s", case.event_id, type(answer).__name__)
@@ -276,10 +301,23 @@ class Worker:
         sends.end_attempt(connection, attempt_id, AttemptState.FAILED, now, code=failure.code)
         self._stop(connection, failure, now)
         self._slow_down(failure, now)
+        if not sends.is_last(connection, case.case_id, attempt_id):
+            return
         next_at = now + wait_after(failure, case.tries + 1, self._chance())
         why = f"{type(failure).__name__}, code {failure.code}"
-        changes: dict[str, Any] = {"next_at": next_at, "tries": case.tries + is_own_fault(failure)}
-        cases.move(connection, case.case_id, event_after(failure), now, who="whatsapp", why=why, **changes)
+        changes: Changes = {"next_at": next_at, "tries": case.tries + is_own_fault(failure)}
+        _tell(connection, case, event_after(failure), now, who="whatsapp", why=why, **changes)
+
+    def _give_up(self, case: Case, report: ViolationReport, now: datetime) -> None:
+        """Nobody saw how this send ended, and nobody is waiting for it any more."""
+        with self._store.writing() as connection:
+            for attempt in sends.attempts_of(connection, case.case_id):
+                if attempt.state is AttemptState.STARTED:
+                    sends.end_attempt(connection, attempt.attempt_id, AttemptState.UNKNOWN, now)
+            cases.move(connection, case.case_id, Event.UNCLEAR, now, why="stopped while sending", holder=self._name)
+        log.warning(
+            "case of event %s: its send was cut off; it is `unknown` until WhatsApp or you decide", case.event_id
+        )
 
     def _stop(self, connection: Connection, failure: Failure, now: datetime) -> None:
         if scope := paused_scope(failure, self._writer.template.name):
@@ -293,7 +331,23 @@ class Worker:
     def _expire(self, now: datetime) -> bool:
         """End the wait for owners whose time is over; whether there were any."""
         with self._store.writing() as connection:
-            late = cases.past_deadline(connection, _ANSWERABLE, now, limit=100)
+            late = cases.past_deadline(connection, LINE, now, limit=100)
             for case in late:
                 cases.move(connection, case.case_id, Event.DEADLINE_PASSED, now)
         return bool(late)
+
+
+def _tell(
+    connection: Connection,
+    case: Case,
+    event: Event,
+    now: datetime,
+    who: str = cases.MACHINE,
+    why: str = "",
+    **changes: Unpack[Changes],
+) -> None:
+    """Let an answer happen to its case; a case that has gone elsewhere in the meantime stays there."""
+    try:
+        cases.move(connection, case.case_id, event, now, who=who, why=why, **changes)
+    except IllegalMove as late:
+        log.info("case of event %s: %s", case.event_id, late)

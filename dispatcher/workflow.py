@@ -24,6 +24,9 @@ nothing, and news that says more jumps ahead. The same holds for news of a case 
 News is believed in `queued` too: a case that a person had sent again, whose first message turns out to have arrived,
 is not sent a second time.
 
+Time runs against an owner only on that line: one whom WhatsApp cannot reach (`fallback_post`) has been told nothing,
+and does not expire.
+
 The first answer counts, except that a dispute is always heard: `confirmed` can still become `disputed`, not the
 reverse. An answer after the deadline is heard as well; what it means in law is for people to say.
 """
@@ -189,7 +192,6 @@ TABLE: Mapping[State, Mapping[Event, State]] = MappingProxyType(
         State.FALLBACK_POST: {
             Event.OWNED_UP: State.CONFIRMED,
             Event.DENIED: State.DISPUTED,
-            Event.DEADLINE_PASSED: State.EXPIRED,
             Event.WAS_WITHDRAWN: State.WITHDRAWN,
         },
         State.DEAD: {Event.RESEND_ORDERED: State.QUEUED, Event.WAS_WITHDRAWN: State.WITHDRAWN},

@@ -43,9 +43,9 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def get_json(url: str) -> Any:
+def get_json(url: str, timeout_s: float = 5.0) -> Any:
     """What a loopback service answers. Raises OSError while it is away."""
-    with urllib.request.urlopen(url, timeout=5) as answer:
+    with urllib.request.urlopen(url, timeout=timeout_s) as answer:
         return json.load(answer)
 
 
@@ -118,13 +118,14 @@ class Service:
             self.process.wait()
 
 
-def _listens(port: int) -> bool:
+def listens(port: int) -> bool:
+    """Whether something listens on a loopback port."""
     with socket.socket() as probe:
         probe.settimeout(1)
         return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
-def _answers(address: str) -> Callable[[], bool]:
+def answers(address: str) -> Callable[[], bool]:
     """Whether the service at an address says that it is well."""
 
     def is_up() -> bool:
@@ -164,9 +165,9 @@ class Stack:
             self._add_user(role)
         self._visitor = Visitor(self.console_url, ROLES[0], self.password)
         self.broker = self._service("broker", broker.command(self.ports["broker"], folder / "broker"), self._broker_up)
-        self.whatsapp = self._service("whatsapp", self._whatsapp_command(), _answers(self.whatsapp_url))
+        self.whatsapp = self._service("whatsapp", self._whatsapp_command(), answers(self.whatsapp_url))
         self.dispatcher = self._service(
-            "dispatcher", self._cakra("dispatcher", "run", "dispatcher.yaml"), _answers(self.console_url)
+            "dispatcher", self._cakra("dispatcher", "run", "dispatcher.yaml"), answers(self.console_url)
         )
         self.uplink = self._service("uplink", self._cakra("agent", "uplink", "unit.yaml"), lambda: True)
         self.agent = self._service("agent", self._cakra("agent", "run", "unit.yaml"), lambda: True)
@@ -212,7 +213,7 @@ class Stack:
                 raise CakraError(f"{service.name} has ended: {service.last_words()} ({service.log})")
 
     def _broker_up(self) -> bool:
-        return _listens(self.ports["broker"])
+        return listens(self.ports["broker"])
 
     def _service(self, name: str, command: list[str], is_up: Callable[[], bool]) -> Service:
         return Service(name, command, self.folder / "logs" / f"{name}.log", is_up)

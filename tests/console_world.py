@@ -52,7 +52,7 @@ class World:
         settings = load_settings(write_config(folder, **changes))
         self.cookie = "__Host-cakra" if settings.web.tls_in_front else "cakra"
         parts = load_parts(settings)
-        self.store = Store.open(settings.database)
+        self.store = Store.open(settings.database, migrating=True)
         zone, path = settings.zone, folder / "owners.csv"
         import_owners(self.store, parts.sealer, path, NOW, zone, lambda row: None, lambda rows: None)
         self.whatsapp = WhatsAppClient(

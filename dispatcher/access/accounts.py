@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, insert, select, update
+from sqlalchemy import Connection, Row, select, update
 
 from dispatcher.access.roles import RIGHTS, Right, Role
 from dispatcher.access.tables import account
+from dispatcher.store import insert_new
 
 _NAME = re.compile(r"[a-z][a-z0-9._-]{1,31}")
 _MACHINES = frozenset({"machine", "whatsapp", "owner"})
@@ -79,10 +80,10 @@ def listed(connection: Connection) -> tuple[User, ...]:
     return tuple(map(user_of, connection.execute(select(account).order_by(account.c.name))))
 
 
-def add(connection: Connection, name: str, role: Role, password: str, *, one_time: bool, now: datetime) -> None:
-    """A new user; `password` is the hash."""
+def add(connection: Connection, name: str, role: Role, password: str, *, one_time: bool, now: datetime) -> bool:
+    """A new user; `password` is the hash. False when there is one of this name."""
     values = {"name": name, "role": role, "password": password, "one_time": one_time, "created_at": now}
-    connection.execute(insert(account).values(**values))
+    return insert_new(connection, account, values)
 
 
 def change(connection: Connection, user: User, **values: Any) -> None:

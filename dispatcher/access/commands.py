@@ -15,6 +15,7 @@ from dispatcher.access.accounts import Refused
 from dispatcher.access.audit import Actor, Audit
 from dispatcher.access.office import Office
 from dispatcher.access.roles import Role
+from dispatcher.app import database_password
 from dispatcher.console.words import SAID
 from dispatcher.errors import UsageError
 from dispatcher.keys import read_key
@@ -55,7 +56,7 @@ def add_commands(commands: Any, config: argparse.ArgumentParser) -> None:
 def _opened(arguments: argparse.Namespace) -> Iterator[tuple[Store, Audit]]:
     settings = load_settings(arguments.config)
     audit = Audit(read_key(settings.mac_key_file, "mac_key_file"))
-    store = Store.open(settings.database)
+    store = Store.open(settings.database, database_password(settings))
     try:
         yield store, audit
     except Refused as refused:

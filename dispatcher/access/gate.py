@@ -12,11 +12,14 @@ from dispatcher.access import accounts, passwords, sessions, throttle, totp
 from dispatcher.access.accounts import Refused, Secrets, User
 from dispatcher.access.audit import Actor, Audit, What
 from dispatcher.access.sessions import Limits, Session
+from dispatcher.engine import hold
 from dispatcher.keys import Sealer
 from dispatcher.store import Store
 
 Owed = Literal["password", "totp"]
 """What a user has to do before anything else."""
+_TRIES = "tries at passwords"
+"""They stand in line, at all dispatchers: a burst gets no more guesses than it would one by one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,7 +45,7 @@ class Gate:
         open_to = known if known and known[0].disabled_at is None else None
         right = passwords.is_right(open_to[1].password if open_to else None, password)
         with self.store.writing() as connection:
-            # Asked here, where tries stand in line: a burst gets no more guesses than it would one by one.
+            hold(connection, _TRIES)
             locked = throttle.waits(connection, by_name, now) or throttle.waits(connection, by_address, now)
             if open_to and right and not locked and self._code_is_right(connection, *open_to, code, now):
                 return self._enter(connection, open_to[0], address, now)
@@ -136,6 +139,7 @@ class Gate:
             known = accounts.find(connection, found.user.name)
         right = passwords.is_right(known[1].password if known else None, password)
         with self.store.writing() as connection:
+            hold(connection, _TRIES)
             locked = throttle.waits(connection, scope, now)
             if right and not locked:
                 return

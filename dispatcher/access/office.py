@@ -33,9 +33,8 @@ class Office:
         given = password or passwords.new_password()
         hashed = passwords.hash_password(given)
         with self.store.writing() as connection:
-            if accounts.find(connection, name):
+            if not accounts.add(connection, name, role, hashed, one_time=password is None, now=now):
                 raise Refused("name_taken")
-            accounts.add(connection, name, role, hashed, one_time=password is None, now=now)
             self.audit.append(connection, now, actor, What.USER_ADDED, name, role)
         return given
 

@@ -9,6 +9,7 @@ from dispatcher.access import audit as trail
 from dispatcher.access.accounts import Refused
 from dispatcher.access.audit import Actor, Audit, What
 from dispatcher.cases import Case
+from dispatcher.engine import hold
 from dispatcher.owners import Found, OwnerRegistry
 from dispatcher.store import Store
 
@@ -30,6 +31,7 @@ class Reveals:
         if not why:
             raise Refused("reason_missing")
         with self.store.writing() as connection:
+            hold(connection, f"reveals to {actor.name}")
             if trail.times(connection, actor.name, What.REVEALED, now - _HOUR) >= self.per_hour:
                 raise Refused("reveals_spent")
             self.audit.append(connection, now, actor, What.REVEALED, case.reference, why)

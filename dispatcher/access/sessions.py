@@ -104,8 +104,9 @@ def of_user(connection: Connection, user: User, limits: Limits, now: datetime) -
 
 
 def enrolment(connection: Connection, found: Session) -> bytes | None:
-    """The sealed secret of the enrolment that this session has begun."""
-    return connection.scalar(select(session.c.totp_new).where(session.c.session_id == found.session_id))
+    """The sealed secret of the enrolment that this session has begun; locked, so that two pages get the same one."""
+    mine = select(session.c.totp_new).where(session.c.session_id == found.session_id)
+    return connection.scalar(mine.with_for_update())
 
 
 def begin_enrolment(connection: Connection, found: Session, sealed: bytes) -> None:

@@ -90,5 +90,3 @@ audit_head = Table(
     Column("mac", String(64), nullable=False),
 )
 """One row: the newest entry. Locked by whoever appends, and what tells that entries were cut off the end."""
-
-ALL = (account, session, login_failure, key_approval, unit_hold, audit_entry, audit_head)

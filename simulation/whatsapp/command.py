@@ -29,6 +29,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--phone-number-id", default="100000000000001", help="id of the business number in the API's path")
     add("--business-name", default="Konfirmasi E-TLE", help="name at the top of the chat")
     add("--users-per-day", type=int, default=100_000, help="messaging limit: unique users in 24 hours")
+    add("--messages-per-s", type=float, default=80.0, help="throughput of the number")
     add("--seed", type=int, help="fixed ids and shuffling; the default makes new ids in each run")
 
 
@@ -50,7 +51,7 @@ def run(args: argparse.Namespace) -> int:
         version=args.api_version,
         phone_number_id=args.phone_number_id,
         business_name=args.business_name,
-        limits=Limits(unique_users_per_day=args.users_per_day),
+        limits=Limits(messages_per_s=args.messages_per_s, unique_users_per_day=args.users_per_day),
         seed=args.seed,
     )
     try:

@@ -62,7 +62,7 @@ class Unit:
 class Dispatcher:
     """`cakra-dispatcher run` as a process that can be killed and started again."""
 
-    def __init__(self, folder: Path, port: int, broker_port: int, whatsapp_url: str) -> None:
+    def __init__(self, folder: Path, port: int, broker_port: int, whatsapp_url: str, **settings: Any) -> None:
         self.url = f"http://127.0.0.1:{port}"
         self._folder = folder
         self._config = write_config(
@@ -70,7 +70,9 @@ class Dispatcher:
             web={"port": port},
             mqtt={"port": broker_port},
             whatsapp={"base_url": whatsapp_url},
+            **settings,
         )
+        self.command("migrate")
         self.command("owners", "import", str(folder / "owners.csv"))
         self.command("users", "add", "ana", "--role", "operator", "--password-stdin", stdin=PASSWORD)
         self._visitor = Visitor(self.url, "ana", PASSWORD)
@@ -127,12 +129,12 @@ def simulator() -> Iterator[tuple[str, int]]:
 
 
 @pytest.fixture
-def make_dispatcher(tmp_path: Path, simulator: tuple[str, int]) -> Iterator[Callable[[Broker], Dispatcher]]:
+def make_dispatcher(tmp_path: Path, simulator: tuple[str, int]) -> Iterator[Callable[..., Dispatcher]]:
     url, port = simulator
     made: list[Dispatcher] = []
 
-    def make(broker: Broker) -> Dispatcher:
-        made.append(Dispatcher(tmp_path, port, broker.port, url))
+    def make(broker: Broker, **settings: Any) -> Dispatcher:
+        made.append(Dispatcher(tmp_path, port, broker.port, url, **settings))
         return made[-1]
 
     yield make
@@ -184,13 +186,14 @@ def test_a_violation_becomes_one_message_and_an_answer(
 
 def test_a_killed_dispatcher_forgets_and_doubles_nothing(
     mosquitto: Broker,
+    database: str,
     simulator: tuple[str, int],
-    make_dispatcher: Callable[[Broker], Dispatcher],
+    make_dispatcher: Callable[..., Dispatcher],
     make_unit: Callable[[Broker], Unit],
 ) -> None:
-    """A power cut must not lose a violation, nor send an owner the same notice twice."""
+    """A power cut must not lose a violation, nor send an owner the same notice twice; on either database."""
     whatsapp, _ = simulator
-    dispatcher = make_dispatcher(mosquitto)
+    dispatcher = make_dispatcher(mosquitto, database=database)
     dispatcher.start()
     unit = make_unit(mosquitto)
     body = signed(report(at=datetime.now(UTC) - timedelta(seconds=5)))

@@ -144,9 +144,9 @@ def test_a_lock_ends_by_itself(world: World) -> None:
     assert log_in(world.browser()) == 303
 
 
-def test_the_first_log_in_leads_through_password_and_authenticator(tmp_path: Path) -> None:
+def test_the_first_log_in_leads_through_password_and_authenticator(tmp_path: Path, database: str) -> None:
     """A password that an admin has seen, or a password alone, must not be what keeps the owners' data."""
-    world = World(tmp_path, access={"totp": "required"})
+    world = World(tmp_path, database=database, access={"totp": "required"})
     admin = world.browser(Role.ADMIN)
     assert admin.get("/users").headers["location"] == "/account/totp"
     one_time = Office(world.store, Audit(bytes(32))).add(Actor(name="admin"), "ana", Role.OPERATOR, NOW)
@@ -242,8 +242,19 @@ def test_a_form_that_does_not_end_is_refused(world: World) -> None:
     assert (answer.status_code, answer.text) == (422, "a field is missing or wrong")
 
 
-def test_decisions_carry_the_name_of_who_decided(world: World) -> None:
+def test_what_no_database_holds_is_told_as_wrong(tmp_path: Path, postgres: str) -> None:
+    """A byte that PostgreSQL does not take must not look like a dispatcher that is broken."""
+    world = World(tmp_path, database=postgres)
+    browser = world.browser()
+    form = {"name": "a\0b", "password": "x", "token": token(browser, "/login")}
+    answer = browser.post("/login", data=form)
+    assert (answer.status_code, answer.text) == (422, "a field is missing or wrong")
+    world.close()
+
+
+def test_decisions_carry_the_name_of_who_decided(tmp_path: Path, database: str) -> None:
     """Whoever is asked later why an owner was accused must know whom to ask."""
+    world = World(tmp_path, database=database)
     reference = world.arrive(verdict=Verdict.REVIEW)
     browser = world.browser(Role.OPERATOR, "ana")
     page = browser.get(f"/cases/{reference}").text
@@ -254,11 +265,12 @@ def test_decisions_carry_the_name_of_who_decided(world: World) -> None:
     assert ("ana", "case_approve", reference) in trail(world)
     assert browser.post(f"/cases/{reference}/approve", data=form).status_code == 409
     assert [each[1] for each in trail(world)].count("case_approve") == 1
+    world.close()
 
 
-def test_an_owner_is_uncovered_for_a_reason_that_is_kept(tmp_path: Path) -> None:
+def test_an_owner_is_uncovered_for_a_reason_that_is_kept(tmp_path: Path, database: str) -> None:
     """A curious look at a neighbour must leave a name and a reason behind, before anything is shown."""
-    world = World(tmp_path, access={"totp": "optional", "reveals_per_hour": 2})
+    world = World(tmp_path, database=database, access={"totp": "optional", "reveals_per_hour": 2})
     reference = world.arrive()
     page = world.web.get(f"/cases/{reference}").text
     assert "•••001" in page
@@ -285,9 +297,9 @@ def test_an_owner_is_uncovered_for_a_reason_that_is_kept(tmp_path: Path) -> None
     world.close()
 
 
-def test_units_are_approved_by_two_and_believed_then(tmp_path: Path) -> None:
+def test_units_are_approved_by_two_and_believed_then(tmp_path: Path, database: str) -> None:
     """What an unapproved unit reports waits on the unit; nothing is believed and nothing is lost."""
-    world = World(tmp_path, access={"totp": "optional", "key_approvals": 2})
+    world = World(tmp_path, database=database, access={"totp": "optional", "key_approvals": 2})
     take = world.dispatcher.intake.take
     ack = take(UpTopic(UNIT, Up.VIOLATION), signed(report()), NOW)
     assert ack is not None
@@ -311,8 +323,9 @@ def test_units_are_approved_by_two_and_believed_then(tmp_path: Path) -> None:
     world.close()
 
 
-def test_an_admin_adds_changes_and_disables_users(world: World) -> None:
+def test_an_admin_adds_changes_and_disables_users(tmp_path: Path, database: str) -> None:
     """People come, change desks and leave; their access does so the same minute."""
+    world = World(tmp_path, database=database)
     admin = world.browser(Role.ADMIN)
     form = {"token": token(admin, "/account")}
     page = admin.post("/users", data={**form, "name": "ana", "role": "operator"}).text
@@ -330,10 +343,12 @@ def test_an_admin_adds_changes_and_disables_users(world: World) -> None:
     assert ana.get("/account").status_code == 303
     assert "has a one-time password" not in admin.get("/users").text
     assert "One-time password of" in admin.post("/users/ana/reset", data=form).text
+    world.close()
 
 
-def test_the_trail_is_read_and_verified_in_the_console(world: World) -> None:
+def test_the_trail_is_read_and_verified_in_the_console(tmp_path: Path, database: str) -> None:
     """A supervisor sees who did what, and whether somebody has been at the trail."""
+    world = World(tmp_path, database=database)
     reference = world.arrive(verdict=Verdict.REVIEW)
     form = {"token": token(world.web, "/account"), "why": "dark <b>picture</b>"}
     world.web.post(f"/cases/{reference}/withdraw", data=form)
@@ -344,6 +359,7 @@ def test_the_trail_is_read_and_verified_in_the_console(world: World) -> None:
     with world.store.writing() as connection:
         connection.execute(update(audit_entry).values(why="nothing"))
     assert "entry 1: was changed or put in" in world.web.post("/audit/verify", data=form).text
+    world.close()
 
 
 @pytest.mark.parametrize("place", ["../dispatcher.db", "/etc/passwd", "unit-01/../../data.key", "."])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
 from threading import Event as Flag
@@ -54,16 +54,19 @@ class FakeWhatsApp:
         return self.answers.pop(0) if self.answers else Accepted(f"wamid.{len(self.sent)}")
 
 
+LEASE = timedelta(minutes=1)
+
+
 class PowerCut(BaseException):
     """The process is gone in the middle of a send."""
 
 
 class World:
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, database: str) -> None:
         self.folder = folder
-        self.settings = load_settings(write_config(folder))
+        self.settings = load_settings(write_config(folder, database=database))
         self.parts = load_parts(self.settings)
-        self.store = Store.open(self.settings.database)
+        self.store = Store.open(database, migrating=True)
         self.whatsapp = FakeWhatsApp()
         self.now = NOW
         self.restart()
@@ -72,13 +75,19 @@ class World:
         """A new process on the same database."""
         pictures = EvidenceFolder(self.settings.evidence)
         self.intake = Intake(self.store, pictures, self.parts.units)
-        self.worker = Worker(
+        self.worker = self.another("dispatcher")
+
+    def another(self, name: str) -> Worker:
+        """A worker of this name at the same database."""
+        return Worker(
             self.store,
-            pictures,
+            EvidenceFolder(self.settings.evidence),
             Hearing(self.store, self.parts.writer.mac_key, "etle_konfirmasi_v1"),
             SnapshotRegistry(self.store, self.parts.sealer),
             self.parts.writer,
             self.whatsapp,  # type: ignore[arg-type]
+            name=name,
+            lease=LEASE,
             most_tries=3,
             report_max_age=timedelta(days=3),
             snapshot_max_age=timedelta(days=30),
@@ -138,8 +147,8 @@ class World:
 
 
 @pytest.fixture
-def world(tmp_path: Path) -> Iterator[World]:
-    world = World(tmp_path)
+def world(tmp_path: Path, database: str) -> Iterator[World]:
+    world = World(tmp_path, database)
     world.owners()
     yield world
     world.store.close()
@@ -237,9 +246,9 @@ def test_an_electric_car_is_not_fined_for_odd_even(world: World) -> None:
     assert world.work() is State.WITHDRAWN
 
 
-def test_without_a_registry_cases_wait_and_then_go_on(tmp_path: Path) -> None:
+def test_without_a_registry_cases_wait_and_then_go_on(tmp_path: Path, database: str) -> None:
     """An import that comes late must not cost a case."""
-    world = World(tmp_path)
+    world = World(tmp_path, database)
     world.arrive()
     assert world.work() is State.VALIDATED
     world.owners()
@@ -257,9 +266,84 @@ def test_a_power_cut_while_sending_is_unknown_and_never_sent_again(world: World)
     world.whatsapp = FakeWhatsApp()
     world.restart()
     assert world.case().state is State.SENDING
-    assert world.worker.recover() == 1
+    world.worker.release()
     assert world.work(timedelta(days=1)) is State.UNKNOWN
     assert world.whatsapp.sent == []
+
+
+def while_sending(world: World, happens: Callable[[], object]) -> None:
+    """Something happens between the first request and its answer."""
+    real = world.whatsapp.send
+
+    def send(message: TemplateMessage) -> Answer:
+        world.whatsapp.send = real  # type: ignore[method-assign]
+        answer = world.whatsapp.send(message)
+        happens()
+        return answer
+
+    world.whatsapp.send = send  # type: ignore[method-assign]
+
+
+def given_up(world: World) -> None:
+    """The lease is over, and another worker finds the case."""
+    world.now += LEASE
+    while world.another("two").step():
+        pass
+    assert world.case().state is State.UNKNOWN
+
+
+def test_an_answer_that_comes_after_the_lease_still_counts(world: World) -> None:
+    """A machine that slept while sending must not leave a message that arrived as unknown."""
+    world.arrive()
+    while_sending(world, lambda: given_up(world))
+    assert world.work() is State.ACCEPTED
+    assert len(world.whatsapp.sent) == 1
+
+
+def test_a_late_answer_does_not_take_back_what_a_person_ordered_since(world: World) -> None:
+    """The attempt's end is written down; the case goes where the person sent it."""
+    world.arrive()
+    while_sending(world, lambda: (given_up(world), world.decide("withdraw")))
+    assert world.work() is State.WITHDRAWN
+    with world.store.reading() as connection:
+        (attempt,) = sends.attempts_of(connection, world.case().case_id)
+    assert attempt.state is sends.AttemptState.ACCEPTED
+
+
+def test_a_late_failure_does_not_undo_what_another_worker_sent(world: World) -> None:
+    """Only the last attempt decides whether the notice is sent once more."""
+    world.arrive()
+    world.whatsapp.answers = [Retry(131000)]
+
+    def resent() -> None:
+        given_up(world)
+        world.decide("resend")
+        two = world.another("two")
+        while two.step():
+            pass
+
+    while_sending(world, resent)
+    assert world.work(timedelta(hours=1)) is State.ACCEPTED
+    assert len(world.whatsapp.sent) == 2
+
+
+def test_whatsapps_call_may_be_faster_than_its_answer(world: World) -> None:
+    """With several dispatchers the call is often worked off by another one, before the sender goes on."""
+    world.arrive()
+
+    def failed() -> None:
+        callback = world.whatsapp.sent[0].callback
+        news = {"id": "wamid.1", "status": "failed", "errors": [{"code": 131026}], "biz_opaque_callback_data": callback}
+        body = {"entry": [{"changes": [{"value": {"statuses": [news]}}]}]}
+        with world.store.writing() as connection:
+            sends.keep_call(connection, json.dumps(body).encode(), world.now)
+        world.another("two").step()
+
+    while_sending(world, failed)
+    assert world.work() is State.FALLBACK_POST
+    with world.store.reading() as connection:
+        (attempt,) = sends.attempts_of(connection, world.case().case_id)
+    assert attempt.state is sends.AttemptState.FAILED
 
 
 def test_an_answer_that_cannot_be_written_down_is_unknown_without_a_restart(
@@ -371,7 +455,7 @@ def test_a_late_failure_of_an_earlier_attempt_does_not_undo_the_later(world: Wor
     world.whatsapp.answers = [Unclear("ReadTimeout")]
     world.work()
     world.decide("resend")
-    assert world.work() is State.ACCEPTED
+    assert world.work(timedelta(seconds=1)) is State.ACCEPTED
     first = world.whatsapp.sent[0].callback
     failed = {"errors": [{"code": 131000}], "biz_opaque_callback_data": first}
     assert world.status("failed", wamid="wamid.0", **failed) is State.ACCEPTED

@@ -36,8 +36,8 @@ MAX_AGE = timedelta(days=30)
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    store = Store.open(f"sqlite:///{tmp_path / 'd.db'}")
+def store(database: str) -> Iterator[Store]:
+    store = Store.open(database, migrating=True)
     yield store
     store.close()
 

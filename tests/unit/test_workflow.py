@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from itertools import permutations
+from pathlib import Path
 
 import pytest
 
+from dispatcher import cases
 from dispatcher.workflow import CLOSED, LINE, NEWS, TABLE, Event, IllegalMove, State, advance, diagram
 
+DISPATCHER = Path(cases.__file__).parent
 GOOD_DAY = (
     (Event.EVIDENCE_ARRIVED, State.EVIDENCE_COMPLETE),
     (Event.PASSED, State.VALIDATED),
@@ -70,6 +73,23 @@ def test_unknown_is_left_by_news_or_by_a_person_alone() -> None:
     for event in (Event.ATTEMPTED, Event.COMPOSED, Event.DEADLINE_PASSED):
         with pytest.raises(IllegalMove):
             advance(State.UNKNOWN, event)
+
+
+def test_time_runs_only_against_an_owner_who_was_told() -> None:
+    """A deadline that passes before the letter is posted must not count as the owner's silence."""
+    for state in State:
+        if state in LINE:
+            assert advance(state, Event.DEADLINE_PASSED) is State.EXPIRED
+        else:
+            with pytest.raises(IllegalMove):
+                advance(state, Event.DEADLINE_PASSED)
+
+
+def test_nothing_but_the_table_moves_a_case() -> None:
+    """A state set by hand would have no line in the timeline, and no reason."""
+    writers = [path.name for path in DISPATCHER.rglob("*.py") if "update(cases" in path.read_text()]
+    assert writers == ["cases.py"]
+    assert "state" not in cases.Changes.__annotations__
 
 
 def test_news_of_the_first_message_stops_the_second() -> None:

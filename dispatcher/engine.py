@@ -1,0 +1,90 @@
+"""What is one database's own: how to connect, how a transaction begins, what an error means.
+
+On SQLite a writing transaction takes the write lock when it begins (so that it can never fail half-way for want of
+it), the journal is WAL, and a commit is on the disk before it returns. On PostgreSQL a writing transaction sees what
+others have committed by each statement and locks the rows it decides about; a reading one sees one moment.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import Connection, Engine, create_engine, event, func, make_url, select
+from sqlalchemy.exc import ArgumentError, DataError, NoSuchModuleError, SQLAlchemyError
+
+from dispatcher.errors import ConfigError, ContendedError, StoreError, UnstorableError
+
+READING = "reading"
+"""Execution option of a connection that only reads."""
+_BUSY_TIMEOUT_S = 10
+"""Writers queue behind each other for milliseconds; ten seconds is a disk in trouble."""
+_SILENCE_S = 300
+"""No statement takes that long but the deletion of a large snapshot; a server silent for longer is gone."""
+_CONTENDED = {"40001", "40P01"}
+"""SQLSTATE of a transaction that stood in another's way."""
+_UNSTORABLE = "22"
+"""SQLSTATE class of values that the columns do not hold."""
+
+
+def connect(url: str, password: str | None = None) -> Engine:
+    """The database behind a URL; connects when it is first used. Raises ConfigError for a URL that is none."""
+    try:
+        place = make_url(url)
+        if place.get_backend_name() == "sqlite":
+            return _sqlite(create_engine(place, connect_args={"timeout": _BUSY_TIMEOUT_S}, hide_parameters=True))
+        if place.get_backend_name() == "postgresql":
+            place = place.set(drivername="postgresql+pg8000", password=password or place.password)
+            options = {"timeout": _SILENCE_S, "application_name": "cakra-dispatcher"}
+            return _postgresql(create_engine(place, connect_args=options, pool_pre_ping=True, hide_parameters=True))
+    except ModuleNotFoundError:
+        raise ConfigError("database: PostgreSQL's driver is not installed; install cakra[postgres]") from None
+    except (ArgumentError, NoSuchModuleError) as error:
+        raise ConfigError(f"database: not a usable SQLAlchemy URL ({type(error).__name__}); mend it") from None
+    raise ConfigError(f"database: {place.get_backend_name()} is not supported; write sqlite:/// or postgresql://")
+
+
+def hold(connection: Connection, name: str) -> None:
+    """Until this transaction ends, let no other go past its own `hold` of this name.
+
+    SQLite needs nothing here: it has one writing transaction at a time.
+    """
+    if connection.dialect.name == "postgresql":
+        connection.execute(select(func.pg_advisory_xact_lock(func.hashtextextended(name, 0))))
+
+
+def fault(error: SQLAlchemyError) -> StoreError:
+    """What an error of the database means to us, in the server's own words without the statement and its values."""
+    told = getattr(error, "orig", None) or type(error).__name__
+    said = told.args[0] if isinstance(told, Exception) and told.args else told
+    state = said.get("C", "") if isinstance(said, dict) else ""
+    words = " ".join(str(said.get("M", "") if isinstance(said, dict) else said).split())
+    if isinstance(error, DataError) or state.startswith(_UNSTORABLE):
+        return UnstorableError(f"database: {words}")
+    return (ContendedError if state in _CONTENDED else StoreError)(f"database: {words}")
+
+
+def _sqlite(engine: Engine) -> Engine:
+    event.listen(engine, "connect", _prepare_sqlite)
+    event.listen(engine, "begin", _begin_sqlite)
+    return engine
+
+
+def _prepare_sqlite(dbapi_connection: Any, _record: Any) -> None:
+    dbapi_connection.isolation_level = None  # the transactions are ours, not the driver's
+    for pragma in ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON"):
+        dbapi_connection.execute(f"PRAGMA {pragma}").close()
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    reading = connection.get_execution_options().get(READING, False)
+    connection.exec_driver_sql("BEGIN" if reading else "BEGIN IMMEDIATE")
+
+
+def _postgresql(engine: Engine) -> Engine:
+    event.listen(engine, "begin", _begin_postgresql)
+    return engine
+
+
+def _begin_postgresql(connection: Connection) -> None:
+    if connection.get_execution_options().get(READING, False):
+        connection.exec_driver_sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")

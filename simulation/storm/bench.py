@@ -1,0 +1,218 @@
+"""`scripts/bench-dispatcher`: what a violation costs the centre, on PostgreSQL, in time and in the processors' time.
+
+On a machine that does other things too, the processors' time says what one that does not would reach; it is the
+dispatcher's own and the database's, without that of the simulated WhatsApp.
+"""
+
+from __future__ import annotations
+
+import argparse
+import multiprocessing
+import os
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from dispatcher.app import load_parts, utc_now
+from dispatcher.cases import tally
+from dispatcher.evidence import EvidenceFolder
+from dispatcher.hearing import Hearing
+from dispatcher.intake import Intake
+from dispatcher.owners import SnapshotRegistry
+from dispatcher.settings import load_settings
+from dispatcher.store import Store
+from dispatcher.whatsapp import WhatsAppClient
+from dispatcher.worker import Worker
+from dispatcher.workflow import State
+from simulation.storm import fill, town
+from simulation.storm.world import World
+from wire.topics import UpTopic
+
+PICTURE_BYTES = 100_000
+_TICKS_PER_S = os.sysconf("SC_CLK_TCK")
+_WAITING = (State.EVIDENCE_COMPLETE, State.VALIDATED, State.OWNER_RESOLVED, State.QUEUED, State.SENDING)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Figures:
+    """What one measurement took."""
+
+    what: str
+    violations: int
+    stored: int
+    """Cases that were there before."""
+    wall_s: float
+    ours_s: float
+    """Processors' time of the dispatchers."""
+    database_s: float
+    load: float
+    """Of the machine in that minute: how many processes wanted to run."""
+
+    @property
+    def cpu_ms(self) -> float:
+        return 1000 * (self.ours_s + self.database_s) / self.violations
+
+    def row(self) -> str:
+        cells = (
+            self.what,
+            f"{self.stored:,}",
+            f"{self.violations:,}",
+            f"{self.violations / self.wall_s:.0f}",
+            f"{1000 * self.ours_s / self.violations:.1f}",
+            f"{1000 * self.database_s / self.violations:.1f}",
+            f"{1000 / self.cpu_ms:.0f}",
+            f"{self.load:.0f}",
+        )
+        return f"| {' | '.join(cells)} |"
+
+
+HEAD = """| what | stored before | violations | a second | dispatcher ms | database ms | a second of a core | load |
+|---|---|---|---|---|---|---|---|"""
+
+
+def tree_cpu_s(root: int) -> float:
+    """Processors' time of a process and its children, those that ended too (Linux)."""
+    parents, spent = {}, {}
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            fields = stat.read_text().rpartition(")")[2].split()
+        except OSError:
+            continue  # it has ended meanwhile
+        process = int(stat.parent.name)
+        parents[process] = int(fields[1])
+        spent[process] = sum(map(int, fields[11:15])) / _TICKS_PER_S
+    return sum(spent_s for process, spent_s in spent.items() if root in (process, parents[process]))
+
+
+class Bench:
+    """One database and one WhatsApp, measured again as the database fills."""
+
+    def __init__(self, folder: Path, people: int) -> None:
+        self._units = town.units(4)
+        self.world = World(folder, self._units, town.registry(range(people)), {}, messages_per_s=1e6, calls_back=False)
+        self._config = folder / "dispatcher-1.yaml"
+        self._next = 0
+        self.stored = 0
+        self.world.whatsapp.start()
+
+    @contextmanager
+    def _measured(self, what: str, violations: int, ours_s: Callable[[], float]) -> Iterator[list[Figures]]:
+        found: list[Figures] = []
+        wall_s, own_s, database_s = time.perf_counter(), ours_s(), tree_cpu_s(self.world.postgres.pid)
+        yield found
+        found.append(
+            Figures(
+                what=what,
+                violations=violations,
+                stored=self.stored,
+                wall_s=time.perf_counter() - wall_s,
+                ours_s=ours_s() - own_s,
+                database_s=tree_cpu_s(self.world.postgres.pid) - database_s,
+                load=os.getloadavg()[0],
+            )
+        )
+
+    def intake(self, violations: int, what: str = "intake") -> Figures:
+        """Reports and pictures as they come from the broker, one after another."""
+        settings = load_settings(self._config)
+        parts = load_parts(settings)
+        intake = Intake(self.world.store, EvidenceFolder(settings.evidence, "bench"), parts.units)
+        people = range(self._next, self._next + violations)
+        self._next += violations
+        incidents = list(town.incidents(people, self._units, datetime.now(UTC), PICTURE_BYTES))
+        with self._measured(what, violations, time.process_time) as found:
+            for incident in incidents:
+                for said in incident.said:
+                    intake.take(UpTopic(incident.unit_id, said.kind), said.payload, utc_now())
+        self.stored += violations
+        return found[0]
+
+    def sending(self, what: str, workers: int) -> Figures:
+        """From complete evidence to WhatsApp's answer, by as many dispatchers."""
+        violations = sum(self.world.states()[state] for state in _WAITING)
+        spawn = multiprocessing.get_context("spawn")
+        with spawn.Pool(workers) as pool:
+            pool.map(_warm, [str(self._config)] * workers, chunksize=1)
+            with self._measured(what, violations, lambda: 0.0) as found:
+                names = [f"bench-{index}" for index in range(workers)]
+                spent = pool.starmap(_send_all, [(str(self._config), name) for name in names], chunksize=1)
+        (figures,) = found
+        return Figures(**{**{name: getattr(figures, name) for name in Figures.__slots__}, "ours_s": sum(spent)})
+
+    def fill(self, stored: int) -> None:
+        """Cases of the past, as many as are missing."""
+        fill.fill(self.world.store, self.stored, stored, datetime.now(UTC) - timedelta(days=30))
+        self.stored = stored
+
+
+def _warm(config: str) -> None:
+    """Import and compile what the first case would otherwise pay for."""
+    load_parts(load_settings(Path(config)))
+    time.sleep(0.5)  # so that each process gets one
+
+
+def _send_all(config: str, name: str) -> float:
+    """Work until nothing is left; the processor's time it took."""
+    settings = load_settings(Path(config))
+    parts = load_parts(settings)
+    store = Store.open(settings.database)
+    client = WhatsAppClient(settings.whatsapp, parts.token)
+    worker = Worker(
+        store,
+        EvidenceFolder(settings.evidence),
+        Hearing(store, parts.writer.mac_key, parts.writer.template.name),
+        SnapshotRegistry(store, parts.sealer),
+        parts.writer,
+        client,
+        name=name,
+        lease=timedelta(minutes=1),
+        most_tries=8,
+        report_max_age=timedelta(days=3),
+        snapshot_max_age=timedelta(days=30),
+        clock=utc_now,
+    )
+    began_s = time.process_time()
+    while _is_left(store):
+        while worker.step():
+            pass
+    spent_s = time.process_time() - began_s
+    client.close()
+    store.close()
+    return spent_s
+
+
+def _is_left(store: Store) -> bool:
+    with store.reading() as connection:
+        return any(state in tally(connection) for state in _WAITING)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser("bench-dispatcher", description=__doc__)
+    parser.add_argument("--violations", type=int, default=300, help="in each measurement")
+    parser.add_argument("--stored", type=int, nargs="*", default=[10_000, 1_000_000], help="measure again so full")
+    arguments = parser.parse_args(argv)
+    number = arguments.violations
+    with tempfile.TemporaryDirectory(prefix="cakra-bench-") as folder:
+        bench = Bench(Path(folder), people=number * (3 + 2 * len(arguments.stored)))
+        try:
+            print(HEAD)
+            bench.intake(number)
+            bench.sending("", 1)  # what is measured after it finds everything imported, planned and cached
+            for stored in arguments.stored:
+                bench.fill(stored)
+                print(bench.intake(number).row(), flush=True)
+                print(bench.sending("work to send", 1).row(), flush=True)
+            bench.intake(number)
+            print(bench.sending("work to send, two dispatchers", 2).row(), flush=True)
+        finally:
+            bench.world.remove()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,76 @@
+"""A worker as a process that a test may kill; it writes to a file what it would send to WhatsApp.
+
+    worker_process.py CONFIG NAME FILE LEASE_S [upload|send NUMBER]
+
+With the last two, it stops for ever in the middle of that upload or send.
+"""
+
+from __future__ import annotations
+
+import signal
+import sys
+from datetime import timedelta
+from pathlib import Path
+from threading import Event
+
+from dispatcher.answers import Accepted
+from dispatcher.app import load_parts, utc_now
+from dispatcher.evidence import EvidenceFolder
+from dispatcher.hearing import Hearing
+from dispatcher.owners import SnapshotRegistry
+from dispatcher.settings import load_settings
+from dispatcher.store import Store
+from dispatcher.whatsapp import TemplateMessage, Uploaded
+from dispatcher.worker import Worker
+
+
+class FileOfNotices:
+    """WhatsApp that accepts everything, until it hangs."""
+
+    def __init__(self, name: str, file: Path, hangs_at: tuple[str, int]) -> None:
+        self._name = name
+        self._file = file
+        self._hangs_at = hangs_at
+        self._calls = {"upload": 0, "send": 0}
+
+    def upload(self, jpeg: bytes) -> Uploaded:
+        self._note("upload", "-")
+        return Uploaded("MEDIA")
+
+    def send(self, message: TemplateMessage) -> Accepted:
+        self._note("send", message.url_suffix)
+        return Accepted(f"wamid.{message.callback}")
+
+    def _note(self, call: str, reference: str) -> None:
+        self._calls[call] += 1
+        hangs = (call, self._calls[call]) == self._hangs_at
+        with self._file.open("a") as file:
+            file.write(f"{self._name} {call} {reference} {'hangs' if hangs else 'done'}\n")
+        if hangs:
+            while True:
+                signal.pause()
+
+
+def main(config: str, name: str, file: str, lease_s: str, call: str = "", number: str = "0") -> None:
+    settings = load_settings(Path(config))
+    parts = load_parts(settings)
+    store = Store.open(settings.database)
+    worker = Worker(
+        store,
+        EvidenceFolder(settings.evidence),
+        Hearing(store, parts.writer.mac_key, parts.writer.template.name),
+        SnapshotRegistry(store, parts.sealer),
+        parts.writer,
+        FileOfNotices(name, Path(file), (call, int(number))),  # type: ignore[arg-type]
+        name=name,
+        lease=timedelta(seconds=float(lease_s)),
+        most_tries=3,
+        report_max_age=timedelta(days=3),
+        snapshot_max_age=timedelta(days=30),
+        clock=utc_now,
+    )
+    worker.run(Event(), Event())
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
