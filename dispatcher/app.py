@@ -41,6 +41,9 @@ from dispatcher.intake import Intake
 from dispatcher.keys import Sealer, read_key, read_secret
 from dispatcher.law import load_holidays, load_law
 from dispatcher.mqtt import MqttService
+from dispatcher.owner_page.desk import Desk
+from dispatcher.owner_page.pages import OwnerPages
+from dispatcher.owner_page.tries import Tries
 from dispatcher.owners import SnapshotRegistry
 from dispatcher.schema import schema_version
 from dispatcher.settings import Settings
@@ -155,11 +158,18 @@ class Dispatcher:
             views=views,
             renderer=renderer,
         )
+        owners = OwnerPages(
+            desk=Desk(store=store, writer=parts.writer, tries=Tries()),
+            folder=folder,
+            clock=clock,
+            domain=settings.official_domain,
+        )
+        entry = Entry(gate=gate, renderer=renderer)
         self.web: FastAPI = create_web(
-            [webhook.router(), Entry(gate=gate, renderer=renderer).router(), office.router(), console.router()],
+            [webhook.router(), owners.router(), entry.router(), office.router(), console.router()],
             self.health,
-            settings.web.allowed_hosts,
-            Guard(gate, clock, cookie),
+            (*settings.web.allowed_hosts, settings.official_domain),
+            Guard(gate, clock, cookie, settings.official_domain),
             tls_in_front=settings.web.tls_in_front,
         )
 

@@ -140,6 +140,11 @@ def keep_media(connection: Connection, case_id: int, media_id: str, now: datetim
     connection.execute(update(cases).where(cases.c.case_id == case_id).values(media_id=media_id, media_at=now))
 
 
+def note(connection: Connection, case: Case, event: str, now: datetime, who: str, why: str) -> None:
+    """A line in the timeline of a case that stays where it is."""
+    _remember(connection, case.case_id, now, case.state, case.state, event, who, why)
+
+
 def _remember(
     connection: Connection, case_id: int, at: datetime, source: str, target: str, event: str, who: str, why: str
 ) -> None:

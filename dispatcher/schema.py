@@ -240,7 +240,13 @@ def _access_tables(connection: Connection) -> None:
     metadata.create_all(connection, tables=tables.ALL)
 
 
-STEPS: tuple[Callable[[Connection], None], ...] = (_first_tables, _access_tables)
+def _letter_table(connection: Connection) -> None:
+    from dispatcher.post import tables
+
+    metadata.create_all(connection, tables=tables.ALL)
+
+
+STEPS: tuple[Callable[[Connection], None], ...] = (_first_tables, _access_tables, _letter_table)
 """Step n makes version n of version n - 1; a released step is never changed."""
 
 

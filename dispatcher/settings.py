@@ -159,12 +159,17 @@ class Settings(Section):
     """Key that seals owners' names, phones and NIK; keep it outside the database and its backups."""
     deadline_days: int = Field(default=8, ge=1, le=60)
     """Working days an owner has to answer."""
+    post_days: int = Field(default=5, ge=0, le=60)
+    """Working days that a letter needs; they come on top of `deadline_days`."""
+    letter: str = "surat_konfirmasi_v1"
+    """What the letter says, a file under `letters`."""
     report_max_age_days: int = Field(default=3, ge=1)
     """Older violations go to a person: a late notice is a weak one."""
     timezone: Annotated[str, AfterValidator(_zone)] = "Asia/Jakarta"
     law: Path = HOME / "config" / "law"
     calendars: Path = HOME / "config" / "calendars"
     templates: Path = HOME / "config" / "templates"
+    letters: Path = HOME / "config" / "letters"
 
     @property
     def zone(self) -> ZoneInfo:

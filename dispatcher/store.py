@@ -75,10 +75,10 @@ def insert_new(connection: Connection, table: Table, values: Mapping[str, Any]) 
     return result.rowcount == 1
 
 
-def count(connection: Connection, name: str) -> None:
-    """One more of `name`."""
-    if not insert_new(connection, counter, {"name": name, "value": 1}):
-        connection.execute(update(counter).where(counter.c.name == name).values(value=counter.c.value + 1))
+def count(connection: Connection, name: str, number: int = 1) -> None:
+    """So many more of `name`."""
+    if not insert_new(connection, counter, {"name": name, "value": number}):
+        connection.execute(update(counter).where(counter.c.name == name).values(value=counter.c.value + number))
 
 
 def counters(connection: Connection) -> dict[str, int]:

@@ -36,7 +36,7 @@ from wire.messages import EvidenceRole, ViolationReport
 log = logging.getLogger(__name__)
 
 _PREPARED = (State.EVIDENCE_COMPLETE, State.VALIDATED, State.OWNER_RESOLVED)
-_ANSWERABLE = (State.ACCEPTED, State.SENT, State.DELIVERED, State.READ, State.FALLBACK_POST)
+_ANSWERABLE = (State.ACCEPTED, State.SENT, State.DELIVERED, State.READ, State.POSTED)
 _MEDIA_LIFE = timedelta(days=25)
 """WhatsApp keeps a picture for 30 days."""
 _REGISTRY_WAIT = timedelta(seconds=15)

@@ -20,6 +20,7 @@ from dispatcher.console.guard import actor, session_of
 from dispatcher.console.render import Renderer
 from dispatcher.console.views import CaseView, Views, case_json
 from dispatcher.evidence import EvidenceFolder
+from dispatcher.plate import normalise
 from dispatcher.reference import is_reference
 from dispatcher.store import Store
 from dispatcher.workflow import IllegalMove, State
@@ -110,10 +111,15 @@ class Console:
                 raise HTTPException(404)
             return self.renderer.page(request, "decide.html", view=view, decision=decision)
 
-        def decide(decision: str, request: Request, reference: str, why: Reason = "") -> Response:
+        def decide(decision: str, request: Request, reference: str, why: Reason = "", plate: Reason = "") -> Response:
             case, said = self._case(reference), " ".join(why.split())
+            seen = normalise(plate) if decision == "correct" else ""
+            fault = decisions.plate_fault(case, seen) if decision == "correct" else ""
+            if fault:
+                view = self._view(request, reference)
+                return self.renderer.page(request, "decide.html", status=400, view=view, decision=decision, fault=fault)
             try:
-                decisions.decide(self.store, self.audit, case, decision, actor(request), said, clock())
+                decisions.decide(self.store, self.audit, case, decision, actor(request), said, clock(), plate=seen)
             except IllegalMove as refused:
                 raise HTTPException(409, f"{refused}; look at it again") from None
             self.decided()
