@@ -12,8 +12,9 @@ from datetime import timedelta
 from pathlib import Path
 
 from dispatcher import cases, decisions, sends
+from dispatcher.access import commands as access
 from dispatcher.access.audit import Audit, What
-from dispatcher.access.commands import COMMAND_LINE, add_commands
+from dispatcher.access.commands import COMMAND_LINE
 from dispatcher.app import load_parts, run, utc_now
 from dispatcher.cases import Case
 from dispatcher.console.views import case_json
@@ -22,6 +23,7 @@ from dispatcher.keys import Sealer, read_key, write_new_key
 from dispatcher.notice import compose, preview
 from dispatcher.owners_import import BadRow, import_owners
 from dispatcher.plate import mask_plate
+from dispatcher.post import commands as post
 from dispatcher.reference import new_reference
 from dispatcher.settings import Settings, load_settings
 from dispatcher.store import Store
@@ -84,7 +86,8 @@ def _parser() -> argparse.ArgumentParser:
     resume = sending.add_parser("resume", parents=[config], help="send again after the cause is mended")
     resume.add_argument("scope", help="as `sending show` prints it")
     resume.set_defaults(command=_resume)
-    add_commands(commands, config)
+    for add in (access.add_commands, post.add_commands):
+        add(commands, config)
     return parser
 
 
