@@ -27,6 +27,7 @@ from dispatcher.access.gate import Gate
 from dispatcher.access.office import Office
 from dispatcher.access.reveals import Reveals
 from dispatcher.access.sessions import Limits
+from dispatcher.access.sights import Sights
 from dispatcher.access.unit_book import UnitBook
 from dispatcher.console.entry import Entry
 from dispatcher.console.guard import Guard
@@ -147,6 +148,7 @@ class Dispatcher:
             views=views,
             audit=audit,
             reveals=Reveals(store=store, audit=audit, registry=registry, per_hour=settings.access.reveals_per_hour),
+            sights=Sights(store, audit),
             renderer=renderer,
             decided=self.wake.set,
         )

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, func, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Row, func, insert, select, update
 
 from dispatcher.reference import new_reference
 from dispatcher.schema import cases, evidence, timeline, unit_event
@@ -181,6 +181,12 @@ def listed(connection: Connection, states: Sequence[State] = (), limit: int = 20
     statement = select(cases).order_by(cases.c.occurred_at.desc(), cases.c.case_id.desc()).limit(limit).offset(offset)
     if states:
         statement = statement.where(cases.c.state.in_(states))
+    return tuple(map(_case, connection.execute(statement)))
+
+
+def where(connection: Connection, holds: ColumnElement[bool], limit: int) -> tuple[Case, ...]:
+    """Cases for which a condition holds, oldest first."""
+    statement = select(cases).where(holds).order_by(cases.c.case_id).limit(limit)
     return tuple(map(_case, connection.execute(statement)))
 
 

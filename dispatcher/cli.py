@@ -24,6 +24,8 @@ from dispatcher.notice import compose, preview
 from dispatcher.owners_import import BadRow, import_owners
 from dispatcher.plate import mask_plate
 from dispatcher.post import commands as post
+from dispatcher.post.wording import load_wording
+from dispatcher.privacy import commands as privacy
 from dispatcher.reference import new_reference
 from dispatcher.settings import Settings, load_settings
 from dispatcher.store import Store
@@ -86,7 +88,7 @@ def _parser() -> argparse.ArgumentParser:
     resume = sending.add_parser("resume", parents=[config], help="send again after the cause is mended")
     resume.add_argument("scope", help="as `sending show` prints it")
     resume.set_defaults(command=_resume)
-    for add in (access.add_commands, post.add_commands):
+    for add in (access.add_commands, post.add_commands, privacy.add_commands):
         add(commands, config)
     return parser
 
@@ -106,8 +108,11 @@ def _audit(settings: Settings) -> Audit:
 
 
 def _check(arguments: argparse.Namespace) -> int:
-    parts = load_parts(load_settings(arguments.config))
-    print(f"{arguments.config}: good; {len(parts.units)} units, template {parts.writer.template.name}")
+    settings = load_settings(arguments.config)
+    parts = load_parts(settings)
+    wording = load_wording(settings.letters, settings.letter, settings.official_domain)
+    named = f"{len(parts.units)} units, template {parts.writer.template.name}, letter {wording.name}"
+    print(f"{arguments.config}: good; {named}")
     return 0
 
 

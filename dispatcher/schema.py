@@ -246,7 +246,13 @@ def _letter_table(connection: Connection) -> None:
     metadata.create_all(connection, tables=tables.ALL)
 
 
-STEPS: tuple[Callable[[Connection], None], ...] = (_first_tables, _access_tables, _letter_table)
+def _hold_table(connection: Connection) -> None:
+    from dispatcher.privacy import tables
+
+    metadata.create_all(connection, tables=tables.ALL)
+
+
+STEPS: tuple[Callable[[Connection], None], ...] = (_first_tables, _access_tables, _letter_table, _hold_table)
 """Step n makes version n of version n - 1; a released step is never changed."""
 
 

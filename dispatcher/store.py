@@ -1,7 +1,7 @@
 """The database as the rest of the dispatcher sees it: a reading and a writing transaction, and an idempotent insert.
 
 On SQLite a writing transaction takes the write lock when it begins (so that it can never fail half-way for want of
-it), the journal is WAL, and a commit is on the disk before it returns.
+it), the journal is WAL, a commit is on the disk before it returns, and what is deleted is overwritten.
 """
 
 from __future__ import annotations
@@ -46,6 +46,12 @@ class Store:
 
     def close(self) -> None:
         self._engine.dispose()
+
+    def scrub(self) -> None:
+        """After an erasure: what SQLite's journal still holds of it goes too, unless somebody reads there just now."""
+        if self._engine.dialect.name == "sqlite":
+            with self._reader.connect() as connection:
+                connection.connection.dbapi_connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").close()  # type: ignore[union-attr]
 
     @contextmanager
     def writing(self) -> Iterator[Connection]:
@@ -102,7 +108,7 @@ def _engine(url: str) -> Engine:
 
 def _prepare_sqlite(dbapi_connection: Any, _record: Any) -> None:
     dbapi_connection.isolation_level = None  # the transactions are ours, not the driver's
-    for pragma in ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON"):
+    for pragma in ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON", "secure_delete = ON"):
         dbapi_connection.execute(f"PRAGMA {pragma}").close()
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
 from functools import cache, partial
 from pathlib import Path
@@ -49,9 +48,9 @@ def make_post(settings: Settings, store: Store) -> Post:
     )
 
 
-def _letters(arguments: argparse.Namespace, clock: Callable[[], datetime] = lambda: datetime.now(UTC)) -> int:
+def _letters(arguments: argparse.Namespace) -> int:
     """0 when every case that waits has its letter, 1 when some had to be left out."""
-    settings, now = load_settings(arguments.config), clock()
+    settings, now = load_settings(arguments.config), datetime.now(UTC)
     today = now.astimezone(settings.zone).date()
     day = arguments.day or today
     if day > today:
