@@ -75,7 +75,7 @@ def _parts(letter: Letter) -> Iterator[Flowable]:
         yield Spacer(1, 3 * mm)
     closing = [_paragraph(text, _TEXT) for text in letter.closing]
     below = [_Code(letter.url), _paragraph(letter.reference, _SMALL)]
-    style = [("VALIGN", (0, 0), (-1, -1), "TOP"), ("LEFTPADDING", (0, 0), (0, 0), 0)]
+    style = [("VALIGN", (0, 0), (-1, -1), "TOP")]
     yield Table([[closing, below]], colWidths=(_WIDTH - 44 * mm, 44 * mm), style=style)
 
 

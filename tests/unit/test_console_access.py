@@ -278,7 +278,7 @@ def test_an_owner_is_uncovered_for_a_reason_that_is_kept(tmp_path: Path) -> None
     assert "Budi" not in refused.text
     shown = world.web.post(path, data={**form, "why": "owner called back"}).text
     assert all(text in shown for text in ("Budi Santoso", "0812-3456-7890", "3171000000000001"))
-    assert trail(world) == [("supervisor", What.REVEALED, reference)]
+    assert trail(world) == [("supervisor", What.SEEN, reference), ("supervisor", What.REVEALED, reference)]
     assert world.web.post(path, data={**form, "why": "again"}).status_code == 200
     spent = world.web.post(path, data={**form, "why": "copying the list"})
     assert spent.status_code == 429
