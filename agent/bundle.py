@@ -14,6 +14,7 @@ from agent.pipeline import Finding, crop_plate
 from agent.ring import Still
 from agent.scene import Scene
 from agent.types import Frame, PlateVote, Violation
+from agent.veil import veil
 from wire.canonical import canonical_json, sha256_hex
 from wire.manifest import FrameRef, Manifest, Piece, Reading
 from wire.messages import EvidenceRef, EvidenceRole, Fact, MediaType, Provenance
@@ -96,6 +97,7 @@ def _contents(finding: Finding) -> Iterator[_Content]:
     context, around = finding.context, finding.around
     yield _Content(EvidenceRole.CONTEXT, jpeg(context.image), (context,))
     yield _Content(EvidenceRole.PLATE, jpeg(crop_plate(finding)), (finding.portrait,))
+    yield _Content(EvidenceRole.VEILED, jpeg(veil(context.image, finding.point.detection.box)), (context,))
     earlier = [still for still in around if still.index < context.index]
     if earlier:
         yield _still(EvidenceRole.BEFORE, min(earlier, key=lambda s: abs(finding.violation.at - STEP - s.at)))

@@ -26,6 +26,7 @@ from dispatcher.access.gate import Gate
 from dispatcher.access.office import Office
 from dispatcher.access.reveals import Reveals
 from dispatcher.access.sessions import Limits
+from dispatcher.access.sights import Sights
 from dispatcher.access.unit_book import UnitBook
 from dispatcher.console.entry import Entry
 from dispatcher.console.guard import Guard
@@ -40,6 +41,9 @@ from dispatcher.intake import Intake
 from dispatcher.keys import Sealer, read_key, read_secret
 from dispatcher.law import load_holidays, load_law
 from dispatcher.mqtt import MqttService
+from dispatcher.owner_page.desk import Desk
+from dispatcher.owner_page.pages import OwnerPages
+from dispatcher.owner_page.tries import Tries
 from dispatcher.owners import SnapshotRegistry
 from dispatcher.settings import Settings
 from dispatcher.store import Store, counters
@@ -155,6 +159,7 @@ class Dispatcher:
             views=views,
             audit=audit,
             reveals=Reveals(store=store, audit=audit, registry=registry, per_hour=settings.access.reveals_per_hour),
+            sights=Sights(store, audit),
             renderer=renderer,
             decided=self.wake.set,
         )
@@ -166,11 +171,18 @@ class Dispatcher:
             views=views,
             renderer=renderer,
         )
+        owners = OwnerPages(
+            desk=Desk(store=store, writer=parts.writer, tries=Tries()),
+            folder=folder,
+            clock=clock,
+            domain=settings.official_domain,
+        )
+        entry = Entry(gate=gate, renderer=renderer)
         self.web: FastAPI = create_web(
-            [webhook.router(), Entry(gate=gate, renderer=renderer).router(), office.router(), console.router()],
+            [webhook.router(), owners.router(), entry.router(), office.router(), console.router()],
             self.health,
-            settings.web.allowed_hosts,
-            Guard(gate, clock, cookie),
+            (*settings.web.allowed_hosts, settings.official_domain),
+            Guard(gate, clock, cookie, settings.official_domain),
             tls_in_front=settings.web.tls_in_front,
         )
 

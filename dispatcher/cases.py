@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, TypedDict, Unpack
 
-from sqlalchemy import Connection, Row, func, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Row, func, insert, select, update
 
 from dispatcher.reference import new_reference
 from dispatcher.schema import cases, evidence, timeline, unit_event
@@ -68,6 +68,7 @@ class Changes(TypedDict, total=False):
     approved: bool
     tries: int
     deadline: datetime
+    plate: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -171,6 +172,11 @@ def keep_media(connection: Connection, case_id: int, media_id: str, now: datetim
     connection.execute(update(cases).where(cases.c.case_id == case_id).values(media_id=media_id, media_at=now))
 
 
+def note(connection: Connection, case: Case, event: str, now: datetime, who: str, why: str) -> None:
+    """A line in the timeline of a case that stays where it is."""
+    _remember(connection, case.case_id, now, case.state, case.state, event, who, why)
+
+
 def _remember(
     connection: Connection, case_id: int, at: datetime, source: str, target: str, event: str, who: str, why: str
 ) -> None:
@@ -220,6 +226,12 @@ def listed(connection: Connection, states: Sequence[State] = (), limit: int = 20
     statement = select(cases).order_by(cases.c.occurred_at.desc(), cases.c.case_id.desc()).limit(limit).offset(offset)
     if states:
         statement = statement.where(cases.c.state.in_(states))
+    return tuple(map(_case, connection.execute(statement)))
+
+
+def where(connection: Connection, holds: ColumnElement[bool], limit: int) -> tuple[Case, ...]:
+    """Cases for which a condition holds, oldest first."""
+    statement = select(cases).where(holds).order_by(cases.c.case_id).limit(limit)
     return tuple(map(_case, connection.execute(statement)))
 
 

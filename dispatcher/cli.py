@@ -12,8 +12,9 @@ from datetime import timedelta
 from pathlib import Path
 
 from dispatcher import cases, decisions, migrations, sends
+from dispatcher.access import commands as access
 from dispatcher.access.audit import Audit, What
-from dispatcher.access.commands import COMMAND_LINE, add_commands
+from dispatcher.access.commands import COMMAND_LINE
 from dispatcher.app import database_password, load_parts, run, utc_now
 from dispatcher.cases import Case
 from dispatcher.console.views import case_json
@@ -22,6 +23,9 @@ from dispatcher.keys import Sealer, read_key, write_new_key
 from dispatcher.notice import compose, preview
 from dispatcher.owners_import import BadRow, import_owners
 from dispatcher.plate import mask_plate
+from dispatcher.post import commands as post
+from dispatcher.post.wording import load_wording
+from dispatcher.privacy import commands as privacy
 from dispatcher.reference import new_reference
 from dispatcher.settings import Settings, load_settings
 from dispatcher.store import Store
@@ -87,7 +91,8 @@ def _parser() -> argparse.ArgumentParser:
     resume = sending.add_parser("resume", parents=[config], help="send again after the cause is mended")
     resume.add_argument("scope", help="as `sending show` prints it")
     resume.set_defaults(command=_resume)
-    add_commands(commands, config)
+    for add in (access.add_commands, post.add_commands, privacy.add_commands):
+        add(commands, config)
     return parser
 
 
@@ -106,8 +111,11 @@ def _audit(settings: Settings) -> Audit:
 
 
 def _check(arguments: argparse.Namespace) -> int:
-    parts = load_parts(load_settings(arguments.config))
-    print(f"{arguments.config}: good; {len(parts.units)} units, template {parts.writer.template.name}")
+    settings = load_settings(arguments.config)
+    parts = load_parts(settings)
+    wording = load_wording(settings.letters, settings.letter, settings.official_domain)
+    named = f"{len(parts.units)} units, template {parts.writer.template.name}, letter {wording.name}"
+    print(f"{arguments.config}: good; {named}")
     return 0
 
 

@@ -10,17 +10,30 @@ from dispatcher import cases
 from dispatcher.access.audit import Actor, Audit, What
 from dispatcher.access.roles import Right
 from dispatcher.cases import Case
+from dispatcher.plate import format_plate, is_civil
 from dispatcher.store import Store
 from dispatcher.workflow import TABLE, Event
 
 DECISIONS = {
     "approve": Event.APPROVED,
+    "correct": Event.APPROVED,
     "withdraw": Event.WAS_WITHDRAWN,
     "resend": Event.RESEND_ORDERED,
 }
-RIGHTS: Mapping[str, Right] = {"approve": Right.JUDGE, "withdraw": Right.JUDGE, "resend": Right.RESEND}
+RIGHTS: Mapping[str, Right] = {
+    **dict.fromkeys(("approve", "correct", "withdraw"), Right.JUDGE),
+    "resend": Right.RESEND,
+}
 """What it takes to decide so."""
-_CHANGES: Mapping[str, Mapping[str, Any]] = {"approve": {"approved": True, "reasons": ""}, "resend": {"tries": 0}}
+_APPROVED = {"approved": True, "reasons": ""}
+_CHANGES: Mapping[str, Mapping[str, Any]] = {"approve": _APPROVED, "correct": _APPROVED, "resend": {"tries": 0}}
+
+
+def plate_fault(case: Case, plate: str) -> str:
+    """Why a case's plate cannot be corrected to this one, as a code; empty when it can."""
+    if not is_civil(plate):
+        return "plate_wrong"
+    return "plate_same" if plate == case.plate else ""
 
 
 def possible(case: Case) -> tuple[str, ...]:
@@ -28,9 +41,13 @@ def possible(case: Case) -> tuple[str, ...]:
     return tuple(name for name, event in DECISIONS.items() if event in TABLE[case.state])
 
 
-def decide(store: Store, audit: Audit, case: Case, decision: str, actor: Actor, why: str, now: datetime) -> Case:
-    """Carry a decision out and write it down. Raises IllegalMove when the case has moved on meanwhile."""
-    changes = _CHANGES.get(decision, {})
+def decide(
+    store: Store, audit: Audit, case: Case, decision: str, actor: Actor, why: str, now: datetime, *, plate: str = ""
+) -> Case:
+    """Carry a decision out and write it down, with the right `plate` for a correction. Raises IllegalMove when the case
+    has moved on meanwhile."""
+    changes = {**_CHANGES.get(decision, {}), **({"plate": plate} if plate else {})}
     with store.writing() as connection:
         audit.append(connection, now, actor, What(f"case_{decision}"), case.reference, why)
+        why = f"{format_plate(case.plate)} read, {format_plate(plate)} seen: {why}" if plate else why
         return cases.move(connection, case.case_id, DECISIONS[decision], now, who=actor.name, why=why, **changes)

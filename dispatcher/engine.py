@@ -71,7 +71,7 @@ def _sqlite(engine: Engine) -> Engine:
 
 def _prepare_sqlite(dbapi_connection: Any, _record: Any) -> None:
     dbapi_connection.isolation_level = None  # the transactions are ours, not the driver's
-    for pragma in ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON"):
+    for pragma in ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON", "secure_delete = ON"):
         dbapi_connection.execute(f"PRAGMA {pragma}").close()
 
 

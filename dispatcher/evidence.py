@@ -36,6 +36,19 @@ class EvidenceFolder:
         file = (root / place).resolve()
         return file if file.is_relative_to(root) and file.is_file() else None
 
+    def remove(self, place: str) -> None:
+        """Erase a stored piece, and its folder when it was the last in it. Raises StoreError."""
+        file = self.find(place)
+        if file is None:
+            return
+        try:
+            file.unlink(missing_ok=True)
+            for folder in (file.parent, file.parent.parent):
+                if not any(folder.iterdir()):
+                    folder.rmdir()
+        except OSError as error:
+            raise StoreError(f"evidence: {error.strerror}; mend the evidence folder") from None
+
     def read(self, place: str) -> bytes | None:
         """The bytes of a stored piece; None when it is gone. Raises StoreError when the disk does not give them."""
         file = self.find(place)

@@ -6,15 +6,14 @@ from datetime import datetime
 
 from sqlalchemy import Connection
 
-from dispatcher import cases, sends
-from dispatcher.news import ANSWERS, ReplyNews, StatusNews, read_call
+from dispatcher import cases, replies, sends
+from dispatcher.news import ReplyNews, StatusNews, read_call
 from dispatcher.pacing import paused_scope, wait_after
 from dispatcher.reference import read_payload
+from dispatcher.replies import Answer
 from dispatcher.sends import Attempt, AttemptState
 from dispatcher.store import Store, count
 from dispatcher.workflow import IllegalMove
-
-_ANSWER_WORDS = {"own": "I drove", "other": "another person drove", "not_mine": "not my vehicle", "sold": "sold"}
 
 
 class Hearing:
@@ -84,12 +83,11 @@ class Hearing:
         if reply is None:
             return "reply_forged"
         case = cases.by_reference(connection, reply.reference)
-        event = ANSWERS.get(reply.answer)
-        if case is None or event is None:
+        answer = next((each for each in Answer if each == reply.answer), None)
+        if case is None or answer is None:
             return "reply_to_nothing"
         attempt = sends.attempt_for(connection, None, news.answered)
         if attempt is not None and attempt.case_id != case.case_id:
             return "reply_to_another"
-        why = _ANSWER_WORDS.get(reply.answer, reply.answer)
-        cases.move(connection, case.case_id, event, now, who="owner", why=why)
+        replies.hear(connection, case, answer, now)
         return ""

@@ -38,8 +38,6 @@ class ReplyNews:
 
 
 _STATUSES = {"sent": Event.WAS_SENT, "delivered": Event.WAS_DELIVERED, "read": Event.WAS_READ}
-ANSWERS = {"own": Event.OWNED_UP, "other": Event.OWNED_UP, "sold": Event.DENIED, "not_mine": Event.DENIED}
-"""What each button means for the case. Another driver is still this owner's vehicle."""
 
 
 def is_signed(app_secret: bytes, body: bytes, header: str | None) -> bool:

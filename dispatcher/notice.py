@@ -21,6 +21,13 @@ _LONGEST = 1024
 """WhatsApp's limit for a body with its parameters filled in."""
 
 
+LABELS = (
+    "Nomor polisi", "Nomor referensi", "Dugaan pelanggaran", "Lokasi", "Waktu", "Denda maksimal",
+    "Batas waktu menjawab",
+)  # fmt: skip
+"""What each of a notice's parameters is."""
+
+
 class NoticeTooLong(ValueError):
     """The filled body passes WhatsApp's limit."""
 

@@ -69,6 +69,8 @@ class Owner:
     """Since when this owner is the owner."""
     nik: str = ""
     """Identity number, where the registry gives it."""
+    address: str = ""
+    """For the post, line by line, where the registry gives it."""
 
     def __repr__(self) -> str:
         return f"Owner({self.status}, {self.vehicle_class})"
@@ -155,6 +157,7 @@ class SnapshotRegistry:
                 electric=row.electric,
                 valid_from=row.valid_from,
                 nik=private.get("nik", ""),
+                address=private.get("address", ""),
             ),
             current.imported_at,
         )

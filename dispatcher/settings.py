@@ -131,6 +131,34 @@ class AccessSettings(Section):
     """Owners whose data one person may uncover in an hour."""
 
 
+class Kept(Section):
+    """How long a case that is over is kept, in days since it came into its last state."""
+
+    evidence_days: int = Field(ge=1)
+    """Pictures, clip and manifest."""
+    case_days: int = Field(ge=1)
+    """Everything else."""
+
+    @model_validator(mode="after")
+    def _evidence_goes_first(self) -> Self:
+        if self.evidence_days > self.case_days:
+            raise ValueError("evidence_days: is longer than case_days; evidence of no case serves nobody, shorten it")
+        return self
+
+
+class RetentionSettings(Section):
+    """When `cakra-dispatcher retain` erases what, by the state in which a case ended."""
+
+    confirmed: Kept = Kept(evidence_days=365, case_days=1825)
+    disputed: Kept = Kept(evidence_days=730, case_days=1825)
+    expired: Kept = Kept(evidence_days=365, case_days=1825)
+    withdrawn: Kept = Kept(evidence_days=30, case_days=365)
+    stray_days: int = Field(default=30, ge=8)
+    """WhatsApp's calls (it repeats them for 7 days), reports set apart, evidence whose report never came."""
+    lookup_days: int = Field(default=1825, ge=1)
+    """Who asked the registry for what."""
+
+
 class OwnerSettings(Section):
     """The owner registry's snapshot, imported with `cakra-dispatcher owners import`."""
 
@@ -153,6 +181,7 @@ class Settings(Section):
     web: WebSettings = WebSettings()
     access: AccessSettings = AccessSettings()
     owners: OwnerSettings = OwnerSettings()
+    retention: RetentionSettings = RetentionSettings()
     official_domain: Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9.-]+\.[a-z]{2,}$")]
     """The one domain a notice may name."""
     mac_key_file: Path
@@ -161,12 +190,17 @@ class Settings(Section):
     """Key that seals owners' names, phones and NIK; keep it outside the database and its backups."""
     deadline_days: int = Field(default=8, ge=1, le=60)
     """Working days an owner has to answer."""
+    post_days: int = Field(default=5, ge=0, le=60)
+    """Working days that a letter needs; they come on top of `deadline_days`."""
+    letter: str = "surat_konfirmasi_v1"
+    """What the letter says, a file under `letters`."""
     report_max_age_days: int = Field(default=3, ge=1)
     """Older violations go to a person: a late notice is a weak one."""
     timezone: Annotated[str, AfterValidator(_zone)] = "Asia/Jakarta"
     law: Path = HOME / "config" / "law"
     calendars: Path = HOME / "config" / "calendars"
     templates: Path = HOME / "config" / "templates"
+    letters: Path = HOME / "config" / "letters"
 
     @property
     def zone(self) -> ZoneInfo:

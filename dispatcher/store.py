@@ -56,6 +56,12 @@ class Store:
     def close(self) -> None:
         self._engine.dispose()
 
+    def scrub(self) -> None:
+        """After an erasure: what SQLite's journal still holds of it goes too, unless somebody reads there just now."""
+        if self._engine.dialect.name == "sqlite":
+            with self._reader.connect() as connection:
+                connection.connection.dbapi_connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").close()  # type: ignore[union-attr]
+
     @contextmanager
     def writing(self) -> Iterator[Connection]:
         """A transaction that is committed at the end of the block. Raises StoreError; then nothing was written."""
@@ -82,10 +88,10 @@ def insert_new(connection: Connection, table: Table, values: Mapping[str, Any]) 
     return result.rowcount == 1
 
 
-def count(connection: Connection, name: str) -> None:
-    """One more of `name`."""
-    if not insert_new(connection, counter, {"name": name, "value": 1}):
-        connection.execute(update(counter).where(counter.c.name == name).values(value=counter.c.value + 1))
+def count(connection: Connection, name: str, number: int = 1) -> None:
+    """So many more of `name`."""
+    if not insert_new(connection, counter, {"name": name, "value": number}):
+        connection.execute(update(counter).where(counter.c.name == name).values(value=counter.c.value + number))
 
 
 def counters(connection: Connection) -> dict[str, int]:

@@ -24,6 +24,25 @@ _NEVER_ASKS = ("tidak pernah", "berkas", "pembayaran", "OTP", "PIN")
 """Words of the sentence that tells what this service never does; a template without it is not one of ours."""
 
 
+def fill(text: str, parameters: tuple[str, ...]) -> str:
+    """A text with `{{1}}` to `{{7}}` replaced by a notice's parameters."""
+    return _PLACEHOLDER.sub(lambda match: parameters[int(match[1]) - 1], text.strip())
+
+
+def trust_fault(text: str) -> str:
+    """What makes a text look like the scam that owners are warned of, and the mend; empty when nothing does."""
+    if missing := [word for word in _NEVER_ASKS if word not in text]:
+        return f"body: does not say what the service never does ({', '.join(missing)}); say it"
+    if _MONEY.search(text):
+        return "body: asks for money or names an account; a notice never does, remove it"
+    return ""
+
+
+def domains_in(text: str) -> set[str]:
+    """The domains that a text names."""
+    return set(_DOMAIN.findall(text))
+
+
 class UrlButton(Section):
     """Opens the owner's page; only the end of its address varies."""
 
@@ -65,10 +84,8 @@ class Template(Section):
             raise ValueError("buttons: needs one url first, then quick replies; mend the list")
         if len(self.replies) != len(self.buttons) - 1:
             raise ValueError("buttons: has more than one url; keep the first")
-        if missing := [word for word in _NEVER_ASKS if word not in self.body]:
-            raise ValueError(f"body: does not say what the service never does ({', '.join(missing)}); say it")
-        if _MONEY.search(self.body + self.footer):
-            raise ValueError("body: asks for money or names an account; a notice never does, remove it")
+        if fault := trust_fault(self.body) or trust_fault(self.body + self.footer):
+            raise ValueError(fault)
         return self
 
     @property
@@ -83,7 +100,7 @@ class Template(Section):
 
     def fill(self, parameters: tuple[str, ...]) -> str:
         """The body as the owner reads it."""
-        return _PLACEHOLDER.sub(lambda match: parameters[int(match[1]) - 1], self.body.strip())
+        return fill(self.body, parameters)
 
 
 def load_template(folder: Path, name: str, official_domain: str) -> Template:
@@ -92,7 +109,7 @@ def load_template(folder: Path, name: str, official_domain: str) -> Template:
     template = load_yaml(path, Template)
     if template.name != name:
         raise ConfigError(f"{path}: name: is {template.name}; name the file after the template")
-    domains = {*_DOMAIN.findall(template.body + " " + template.footer), template.url.host}
+    domains = domains_in(f"{template.body} {template.footer}") | {template.url.host}
     if foreign := sorted(domains - {official_domain}):
         raise ConfigError(f"{path}: names {', '.join(foreign)}; only {official_domain} (official_domain) may be named")
     return template

@@ -30,7 +30,7 @@ from dispatcher.pacing import event_after, is_own_fault, paused_scope, wait_afte
 from dispatcher.sends import AttemptState
 from dispatcher.store import Store
 from dispatcher.whatsapp import TemplateMessage, Uploaded, WhatsAppClient
-from dispatcher.workflow import LINE, Event, IllegalMove, State
+from dispatcher.workflow import TOLD, Event, IllegalMove, State
 from dispatcher.writer import Writer
 from wire.messages import EvidenceRole, ViolationReport
 
@@ -331,7 +331,7 @@ class Worker:
     def _expire(self, now: datetime) -> bool:
         """End the wait for owners whose time is over; whether there were any."""
         with self._store.writing() as connection:
-            late = cases.past_deadline(connection, LINE, now, limit=100)
+            late = cases.past_deadline(connection, TOLD, now, limit=100)
             for case in late:
                 cases.move(connection, case.case_id, Event.DEADLINE_PASSED, now)
         return bool(late)

@@ -24,8 +24,8 @@ nothing, and news that says more jumps ahead. The same holds for news of a case 
 News is believed in `queued` too: a case that a person had sent again, whose first message turns out to have arrived,
 is not sent a second time.
 
-Time runs against an owner only on that line: one whom WhatsApp cannot reach (`fallback_post`) has been told nothing,
-and does not expire.
+Time runs against an owner only once they were told: one whom WhatsApp cannot reach (`fallback_post`) does not expire
+before a letter was printed (`posted`).
 
 The first answer counts, except that a dispute is always heard: `confirmed` can still become `disputed`, not the
 reverse. An answer after the deadline is heard as well; what it means in law is for people to say.
@@ -57,6 +57,7 @@ class State(StrEnum):
     EXPIRED = "expired"
     UNKNOWN = "unknown"
     FALLBACK_POST = "fallback_post"
+    POSTED = "posted"
     WITHDRAWN = "withdrawn"
     DEAD = "dead"
 
@@ -87,6 +88,8 @@ class Event(StrEnum):
     WAS_READ = "was_read"
     UNREACHABLE = "unreachable"
     """WhatsApp cannot reach this owner; another channel has to."""
+    LETTER_PRINTED = "letter_printed"
+    """The letter is in a day's batch."""
     REFUSED = "refused"
     """Refused for good, or tried too often."""
     OWNED_UP = "owned_up"
@@ -192,8 +195,10 @@ TABLE: Mapping[State, Mapping[Event, State]] = MappingProxyType(
         State.FALLBACK_POST: {
             Event.OWNED_UP: State.CONFIRMED,
             Event.DENIED: State.DISPUTED,
+            Event.LETTER_PRINTED: State.POSTED,
             Event.WAS_WITHDRAWN: State.WITHDRAWN,
         },
+        State.POSTED: {**_CLOSING},
         State.DEAD: {Event.RESEND_ORDERED: State.QUEUED, Event.WAS_WITHDRAWN: State.WITHDRAWN},
         State.WITHDRAWN: {},
     }
@@ -202,8 +207,18 @@ TABLE: Mapping[State, Mapping[Event, State]] = MappingProxyType(
 
 LINE: tuple[State, ...] = (State.ACCEPTED, State.SENT, State.DELIVERED, State.READ)
 """The states of a message under way, by rank."""
+TOLD: tuple[State, ...] = (*LINE, State.POSTED)
+"""The states in which time runs against the owner."""
 CLOSED: frozenset[State] = frozenset(
-    {State.CONFIRMED, State.DISPUTED, State.EXPIRED, State.FALLBACK_POST, State.DEAD, State.WITHDRAWN}
+    {
+        State.CONFIRMED,
+        State.DISPUTED,
+        State.EXPIRED,
+        State.FALLBACK_POST,
+        State.POSTED,
+        State.DEAD,
+        State.WITHDRAWN,
+    }
 )
 """States in which news of the message no longer matters."""
 NEWS: frozenset[Event] = frozenset(

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 
 from dispatcher.cases import Case
 from dispatcher.law import Law, Offence
-from dispatcher.notice import Notice, compose, deadline_day, end_of_day
+from dispatcher.notice import Notice, NoticeTooLong, compose, deadline_day, end_of_day
 from dispatcher.template import Template
 from wire.messages import ViolationReport
 
@@ -29,9 +29,9 @@ class Writer:
         """The law in force on the day of the violation."""
         return self.law.offence(report.kind, report.occurred_at.astimezone(self.zone).date())
 
-    def last_day(self, now: datetime) -> date:
-        """The last day of the owner's time for a notice that goes out now."""
-        return deadline_day(now.astimezone(self.zone).date(), self.working_days, self.holidays)
+    def last_day(self, now: datetime, post_days: int = 0) -> date:
+        """The last day of the owner's time for a notice that goes out now, and for so many working days by post."""
+        return deadline_day(now.astimezone(self.zone).date(), self.working_days + post_days, self.holidays)
 
     def deadline(self, last_day: date) -> datetime:
         """The moment the owner's time is over."""
@@ -40,6 +40,16 @@ class Writer:
     def day_before(self, deadline: datetime) -> date:
         """The last day that a deadline of `deadline()` ends."""
         return (deadline.astimezone(self.zone) - timedelta(days=1)).date()
+
+    def written(self, case: Case, report: ViolationReport, now: datetime) -> Notice | None:
+        """The notice as the owner has it, or would have it now; None when none can be written."""
+        if self.offence(report) is None:
+            return None
+        last_day = self.day_before(case.deadline) if case.deadline else self.last_day(now)
+        try:
+            return self.write(case, report, last_day)
+        except NoticeTooLong:
+            return None
 
     def write(self, case: Case, report: ViolationReport, last_day: date) -> Notice:
         """The notice of a case that has a law. Raises NoticeTooLong."""

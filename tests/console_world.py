@@ -19,6 +19,8 @@ from dispatcher.store import Store
 from dispatcher.whatsapp import WhatsAppClient
 from wire.topics import Up, UpTopic
 
+FAILING = httpx.MockTransport(lambda _: httpx.Response(500))
+
 
 class Browser:
     """Asks the application in this process, and keeps its cookies."""
@@ -45,9 +47,9 @@ class Browser:
 
 
 class World:
-    """A dispatcher in this process, and its console."""
+    """A dispatcher in this process, and its console; its WhatsApp fails unless `transport` leads to another."""
 
-    def __init__(self, folder: Path, **changes: Any) -> None:
+    def __init__(self, folder: Path, transport: httpx.BaseTransport = FAILING, **changes: Any) -> None:
         self.now = NOW
         settings = load_settings(write_config(folder, **changes))
         self.cookie = "__Host-cakra" if settings.web.tls_in_front else "cakra"
@@ -55,9 +57,7 @@ class World:
         self.store = Store.open(settings.database, migrating=True)
         zone, path = settings.zone, folder / "owners.csv"
         import_owners(self.store, parts.sealer, path, NOW, zone, lambda row: None, lambda rows: None)
-        self.whatsapp = WhatsAppClient(
-            settings.whatsapp, parts.token, transport=httpx.MockTransport(lambda _: httpx.Response(500))
-        )
+        self.whatsapp = WhatsAppClient(settings.whatsapp, parts.token, transport=transport)
         self.dispatcher = Dispatcher(parts, self.store, self.whatsapp, clock=lambda: self.now)
         self.web = self.browser(Role.SUPERVISOR)
 

@@ -99,6 +99,8 @@ class EvidenceRole(StrEnum):
     CLIP = "clip"
     PATH = "path"
     """A copy of the context picture with the vehicle's way drawn on it."""
+    VEILED = "veiled"
+    """A copy of the context picture in which nothing but the vehicle itself can be recognised: for its owner."""
 
 
 class EvidenceRef(Part):

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -40,11 +40,20 @@ class What(StrEnum):
     USER_RESET = "user_reset"
     USER_DISABLED = "user_disabled"
     ROLE_CHANGED = "role_changed"
+    SEEN = "seen"
+    """A case or a list of cases was shown; once an hour and person."""
     REVEALED = "revealed"
+    EXPORTED = "exported"
+    ERASED = "erased"
+    RETENTION_ENDED = "retention_ended"
+    HOLD_SET = "hold_set"
+    HOLD_LIFTED = "hold_lifted"
     APPROVED = "case_approve"
+    CORRECTED = "case_correct"
     WITHDRAWN = "case_withdraw"
     RESENT = "case_resend"
     SENDING_RESUMED = "sending_resumed"
+    LETTER_PRINTED = "letter_printed"
     KEY_APPROVED = "key_approved"
     UNIT_HELD = "unit_held"
     UNIT_RELEASED = "unit_released"
@@ -181,7 +190,20 @@ def latest(connection: Connection, limit: int, offset: int = 0) -> tuple[AuditEn
     return tuple(AuditEntry(**row._mapping) for row in connection.execute(statement))
 
 
-def times(connection: Connection, who: str, what: What, since: datetime) -> int:
-    """How often somebody did something since then."""
+def between(
+    connection: Connection, since: datetime, until: datetime, whats: Collection[What], who: str | None = None
+) -> Iterator[AuditEntry]:
+    """Entries of these kinds from one moment to another, oldest first; of one person, or of all."""
+    when = (audit_entry.c.at >= since) & (audit_entry.c.at < until)
+    statement = select(audit_entry).where(when, audit_entry.c.what.in_(whats)).order_by(audit_entry.c.number)
+    if who is not None:
+        statement = statement.where(audit_entry.c.who == who)
+    yield from (AuditEntry(**row._mapping) for row in connection.execute(statement))
+
+
+def times(connection: Connection, who: str, what: What, since: datetime, about: str | None = None) -> int:
+    """How often somebody did something since then, to anything or to one thing."""
     where = (audit_entry.c.who == who) & (audit_entry.c.what == what) & (audit_entry.c.at > since)
+    if about is not None:
+        where &= audit_entry.c.about == about
     return connection.scalar(select(func.count()).select_from(audit_entry).where(where)) or 0

@@ -28,6 +28,8 @@ class Door(StrEnum):
 
     OPEN = "open"
     """Anybody, and nobody is asked who they are: machines, and what every page is drawn with."""
+    PUBLIC = "public"
+    """Anybody, from everywhere: what alone is served under the official domain. No form of another page."""
     ENTRY = "entry"
     """Anybody with a browser; its forms must be ours."""
 
@@ -35,8 +37,14 @@ class Door(StrEnum):
 RULES: Mapping[tuple[str, str], Door | Right] = MappingProxyType(
     {
         ("GET", "/health"): Door.OPEN,
-        ("GET", "/webhook"): Door.OPEN,
-        ("POST", "/webhook"): Door.OPEN,
+        ("GET", "/webhook"): Door.PUBLIC,
+        ("POST", "/webhook"): Door.PUBLIC,
+        ("GET", "/k"): Door.PUBLIC,
+        ("POST", "/k"): Door.PUBLIC,
+        ("GET", "/k/{reference}"): Door.PUBLIC,
+        ("GET", "/k/bukti/{ticket}"): Door.PUBLIC,
+        ("POST", "/k/bukti/{ticket}"): Door.PUBLIC,
+        ("GET", "/k/bukti/{ticket}/{role}"): Door.PUBLIC,
         ("GET", "/static/{name}"): Door.OPEN,
         ("GET", "/login"): Door.ENTRY,
         ("POST", "/login"): Door.ENTRY,
@@ -91,12 +99,19 @@ class Guard:
     gate: Gate
     clock: Callable[[], datetime]
     cookie: str
+    public_host: str
+    """The name under which owners come; nothing but what is theirs is served there."""
 
     async def __call__(self, request: Request) -> None:
         """Let a request through. Raises HTTPException: to the log-in, or refused."""
         rule = RULES.get((request.method, request.scope["route"].path))
         if rule is None:
             raise HTTPException(403, words.SAID["no_rule"])
+        if rule is Door.PUBLIC:
+            _check_site(request)
+            return
+        if request.url.hostname == self.public_host:
+            raise _elsewhere("/k") if request.url.path == "/" else HTTPException(404)
         if rule is Door.OPEN:
             return
         token = request.cookies.get(self.cookie, "")
@@ -149,12 +164,17 @@ def form_token(token: str) -> str:
 
 async def _check_form(request: Request, token: str) -> None:
     """A form must come from one of our own pages: it carries the token, and the browser does not say otherwise."""
-    if request.headers.get("Sec-Fetch-Site", "same-origin") != "same-origin":
-        raise HTTPException(403, words.SAID["foreign_form"])
+    _check_site(request)
     is_plain = request.headers.get("Content-Type", "").startswith("application/x-www-form-urlencoded")
     said = (await request.form()).get("token") if is_plain else None  # no page of ours uploads files
     if not token or not isinstance(said, str) or not hmac.compare_digest(said.encode(), form_token(token).encode()):
         raise HTTPException(403, words.SAID["old_form"])
+
+
+def _check_site(request: Request) -> None:
+    """The browser does not say that a form comes from somewhere else; links may."""
+    if request.method != "GET" and request.headers.get("Sec-Fetch-Site", "same-origin") != "same-origin":
+        raise HTTPException(403, words.SAID["foreign_form"])
 
 
 def _elsewhere(path: str) -> HTTPException:

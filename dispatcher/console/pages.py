@@ -15,15 +15,17 @@ from dispatcher import cases, decisions, sends
 from dispatcher.access.accounts import Refused
 from dispatcher.access.audit import Audit, What
 from dispatcher.access.reveals import Reveals
+from dispatcher.access.sights import LIST, Sights
 from dispatcher.cases import Case
 from dispatcher.console.guard import actor, session_of
 from dispatcher.console.render import Renderer
 from dispatcher.console.views import CaseView, Views, case_json
 from dispatcher.evidence import EvidenceFolder
+from dispatcher.plate import normalise
 from dispatcher.reference import is_reference
 from dispatcher.store import Store
 from dispatcher.workflow import IllegalMove, State
-from wire.messages import SUFFIX
+from wire.messages import SUFFIX, EvidenceRole
 
 _API_ROWS = 10_000
 _MEDIA = {suffix: media_type for media_type, suffix in SUFFIX.items()}
@@ -39,6 +41,7 @@ class Console:
     views: Views
     audit: Audit
     reveals: Reveals
+    sights: Sights
     renderer: Renderer
     decided: Callable[[], None]
     """Called when a person has moved a case."""
@@ -55,6 +58,7 @@ class Console:
         view = self.views.case(reference, self.renderer.clock()) if is_reference(reference) else None
         if view is None:
             raise HTTPException(404)
+        self.sights.saw(actor(request), reference, self.renderer.clock())
         user = session_of(request).user
         return replace(view, possible=tuple(each for each in view.possible if user.may(decisions.RIGHTS[each])))
 
@@ -69,6 +73,7 @@ class Console:
 
         @router.get("/")
         def case_list(request: Request, state: str = "", number: Annotated[int, Query(alias="page")] = 0) -> Response:
+            self.sights.saw(actor(request), LIST, self.renderer.clock())
             states = tuple(one for one in State if one == state)
             view = self.views.listed(states, max(number, 0))
             return page(request, "cases.html", view=view, chosen=states[0] if states else None)
@@ -78,11 +83,13 @@ class Console:
             return page(request, "case.html", view=self._view(request, reference))
 
         @router.get("/cases/{reference}/evidence/{role}")
-        def picture(reference: str, role: str) -> Response:
+        def picture(request: Request, reference: str, role: str) -> Response:
             place = self.views.picture(reference, role) if is_reference(reference) else None
             file = self.folder.find(place) if place else None
             if file is None:
                 raise HTTPException(404)
+            if role != EvidenceRole.PLATE:  # plates alone stand in lists
+                self.sights.saw(actor(request), reference, self.renderer.clock())
             cache = {"Cache-Control": "private, max-age=3600"}
             return FileResponse(file, media_type=_MEDIA[file.suffix], headers=cache)
 
@@ -110,10 +117,15 @@ class Console:
                 raise HTTPException(404)
             return self.renderer.page(request, "decide.html", view=view, decision=decision)
 
-        def decide(decision: str, request: Request, reference: str, why: Reason = "") -> Response:
+        def decide(decision: str, request: Request, reference: str, why: Reason = "", plate: Reason = "") -> Response:
             case, said = self._case(reference), " ".join(why.split())
+            seen = normalise(plate) if decision == "correct" else ""
+            fault = decisions.plate_fault(case, seen) if decision == "correct" else ""
+            if fault:
+                view = self._view(request, reference)
+                return self.renderer.page(request, "decide.html", status=400, view=view, decision=decision, fault=fault)
             try:
-                decisions.decide(self.store, self.audit, case, decision, actor(request), said, clock())
+                decisions.decide(self.store, self.audit, case, decision, actor(request), said, clock(), plate=seen)
             except IllegalMove as refused:
                 raise HTTPException(409, f"{refused}; look at it again") from None
             self.decided()

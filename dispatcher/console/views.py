@@ -11,7 +11,6 @@ from sqlalchemy import Connection, select
 
 from dispatcher import cases, decisions, sends
 from dispatcher.cases import Case, Entry
-from dispatcher.notice import NoticeTooLong
 from dispatcher.owners import Match, OwnerRegistry, mobile
 from dispatcher.plate import mask_name, mask_nik, mask_phone, mask_plate
 from dispatcher.schema import unit_status
@@ -163,16 +162,8 @@ class Views:
         )
 
     def _message(self, case: Case, report: ViolationReport, now: datetime) -> str:
-        if self.writer.offence(report) is None:
-            return ""
-        last_day = self.writer.last_day(now)
-        if case.deadline is not None:
-            last_day = self.writer.day_before(case.deadline)
-        try:
-            notice = self.writer.write(case, report, last_day)
-        except NoticeTooLong:
-            return ""
-        return self.writer.template.fill(notice.parameters)
+        notice = self.writer.written(case, report, now)
+        return self.writer.template.fill(notice.parameters) if notice else ""
 
 
 def _row(connection: Connection, case: Case) -> Row:

@@ -11,7 +11,9 @@ from typing import Any, TypeAlias
 import pytest
 from sqlalchemy import Engine, inspect, select, text
 
-import dispatcher.access.tables  # noqa: F401  (they are on the same metadata)
+import dispatcher.access.tables
+import dispatcher.post.tables
+import dispatcher.privacy.tables  # noqa: F401
 from dispatcher import migrations
 from dispatcher.engine import connect
 from dispatcher.errors import StoreError

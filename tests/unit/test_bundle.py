@@ -43,6 +43,7 @@ def test_a_bundle_shows_before_at_and_after(tmp_path: Path) -> None:
     assert index == {
         EvidenceRole.CONTEXT: [25],
         EvidenceRole.PLATE: [0],
+        EvidenceRole.VEILED: [25],
         EvidenceRole.BEFORE: [0],
         EvidenceRole.AFTER: [45],
         EvidenceRole.PATH: [25],

@@ -113,6 +113,24 @@ def test_pages_load_nothing_from_elsewhere(world: World) -> None:
         assert "<script" not in answer.text
 
 
+def test_a_person_corrects_a_plate_that_was_misread(world: World) -> None:
+    """The owner of the plate that is in the picture gets the notice, and the timeline tells what was read before."""
+    misread = report().plate.model_copy(update={"text": "B1284XYZ"})
+    reference = world.arrive(verdict=Verdict.REVIEW, plate=misread)
+    path = f"/cases/{reference}/correct"
+    for plate, said in (("B 1284 XYZ", "plate_same"), ("12345-00", "plate_wrong"), ("", "plate_wrong")):
+        refused = world.web.post(path, data={**form(world, path), "plate": plate})
+        assert (refused.status_code, words.SAID[said] in refused.text) == (400, True)
+    filled = {**form(world, path), "plate": "b 1234 xyz"}
+    assert world.web.post(path, data=filled).status_code == 303
+    page = world.web.get(f"/cases/{reference}").text
+    assert "<h1>" in page
+    assert "B 1284 XYZ read, B 1234 XYZ seen: looked at it" in page
+    while world.dispatcher.worker.step():
+        pass
+    assert world.cases()[0]["state"] == State.QUEUED
+
+
 def test_a_person_approves_from_the_console(world: World) -> None:
     """A doubtful case that a person accepts must go on, with that person's reason in its timeline."""
     reference = world.arrive(verdict=Verdict.REVIEW, reasons=("low_confidence",))

@@ -69,6 +69,7 @@ def test_each_button_carries_its_own_answer_and_mac(template: Template) -> None:
     assert [(reply.reference, reply.answer) for reply in replies if reply] == [
         (REFERENCE, "own"),
         (REFERENCE, "other"),
+        (REFERENCE, "sold"),
         (REFERENCE, "not_mine"),
     ]
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from dispatcher import cases
-from dispatcher.workflow import CLOSED, LINE, NEWS, TABLE, Event, IllegalMove, State, advance, diagram
+from dispatcher.workflow import CLOSED, LINE, NEWS, TABLE, TOLD, Event, IllegalMove, State, advance, diagram
 
 DISPATCHER = Path(cases.__file__).parent
 GOOD_DAY = (
@@ -78,7 +78,7 @@ def test_unknown_is_left_by_news_or_by_a_person_alone() -> None:
 def test_time_runs_only_against_an_owner_who_was_told() -> None:
     """A deadline that passes before the letter is posted must not count as the owner's silence."""
     for state in State:
-        if state in LINE:
+        if state in TOLD:
             assert advance(state, Event.DEADLINE_PASSED) is State.EXPIRED
         else:
             with pytest.raises(IllegalMove):

@@ -1,0 +1,1 @@
+"""The printable letter, for owners whom WhatsApp cannot reach."""

@@ -1,0 +1,1 @@
+"""How long personal data is kept, what holds it longer, and what people may ask about their own."""
