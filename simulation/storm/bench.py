@@ -18,12 +18,14 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from sqlalchemy import select
+
 from dispatcher.app import load_parts, utc_now
-from dispatcher.cases import tally
 from dispatcher.evidence import EvidenceFolder
 from dispatcher.hearing import Hearing
 from dispatcher.intake import Intake
 from dispatcher.owners import SnapshotRegistry
+from dispatcher.schema import cases
 from dispatcher.settings import load_settings
 from dispatcher.store import Store
 from dispatcher.whatsapp import WhatsAppClient
@@ -188,7 +190,7 @@ def _send_all(config: str, name: str) -> float:
 
 def _is_left(store: Store) -> bool:
     with store.reading() as connection:
-        return any(state in tally(connection) for state in _WAITING)
+        return connection.scalar(select(cases.c.case_id).where(cases.c.state.in_(_WAITING)).limit(1)) is not None
 
 
 def main(argv: Sequence[str] | None = None) -> int:
