@@ -4,8 +4,8 @@ The crop is the detector's quadrilateral, grown by a margin because corners are 
 network's size. The network answers with a CTC lattice (40 steps of blank and 36 characters), the plate's colour, where
 the plate's corners really are, and whether this can be read at all; `agent.lattice` finds the texts. Where the corners
 are elsewhere than the crop took them to be, it is cut again and looked at a second time; the surer answer counts. A
-small network of its own reads the expiry line from the plate's lower half: on the crop of the whole plate that line is
-6 pixels high.
+small network of its own reads the expiry line from the plate's lower right: on the crop of the whole plate that line
+is 6 pixels high.
 """
 
 from __future__ import annotations
@@ -25,8 +25,9 @@ from agent.types import Candidate, Corners, Expiry, Image, PlateColour, PlateRea
 
 MARGIN = 0.05
 """Share of the plate's width and height that is cut in addition on every side; the network was trained with it."""
-EXPIRY_MARGIN = 0.08
-"""The same for the plate's lower half, from which the expiry line is read."""
+EXPIRY_PLACE = (0.26, 0.55, 1.06, 1.20)
+"""Where the expiry line may be, in shares of the plate's sides: left, top, right, bottom. It is in the middle of a
+car's plate and at the right of a motorcycle's, and below the corners where these were put around the number alone."""
 MIN_SIDE_PX = 4.0
 MIN_EXPIRY_PLATE_PX = 24.0
 """The expiry line of a lower plate is less than 5 pixels high; it is not looked for."""
@@ -66,12 +67,6 @@ def widened(corners: Sequence[Point] | NDArray[np.float32], margin: float) -> ND
     return np.array(grown, np.float32)
 
 
-def lower_half(corners: NDArray[np.float32]) -> NDArray[np.float32]:
-    """The quadrilateral of the plate's lower half, where the expiry line is; (4, 2) like `corners`."""
-    tl, tr, br, bl = corners
-    return np.array([(tl + bl) / 2, (tr + br) / 2, br, bl], np.float32)
-
-
 def _shrunk(image: Image, quad: NDArray[np.float32], share: float) -> tuple[Image, NDArray[np.float32]]:
     """The part of the picture around the quadrilateral, made smaller by area, and the quadrilateral in it."""
     height, width = image.shape[:2]
@@ -91,6 +86,12 @@ def placed_in(quad: NDArray[np.float32], places: NDArray[np.float32]) -> NDArray
     square = np.array([[0, 0], [1, 0], [1, 1], [0, 1]], np.float32)
     moved = cv2.perspectiveTransform(places[None].astype(np.float32), cv2.getPerspectiveTransform(square, quad))
     return np.asarray(moved[0], np.float32)
+
+
+def expiry_place(corners: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The quadrilateral in which a plate's expiry line is looked for; (4, 2) like `corners`."""
+    left, top, right, bottom = EXPIRY_PLACE
+    return placed_in(corners, np.array([[left, top], [right, top], [right, bottom], [left, bottom]], np.float32))
 
 
 def exact_places() -> NDArray[np.float32]:
@@ -175,7 +176,7 @@ class PlateReader:
         if network is None or min(math.dist(plate[0], plate[3]), math.dist(plate[1], plate[2])) < MIN_EXPIRY_PLATE_PX:
             return None
         height, width, _ = network.picture_shape
-        strip = rectify(image, widened(lower_half(plate), EXPIRY_MARGIN), width, height)
+        strip = rectify(image, expiry_place(plate), width, height)
         text = network.run(np.ascontiguousarray(strip[..., ::-1]))["text"]
         temperature = float(network.manifest.get("temperature", 1.0))
         dates = search(text, EXPIRY_DATE, 1, temperature, outside=ANY_TEXT)
