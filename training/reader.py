@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import signal
 import subprocess
 import sys
 import time
@@ -136,6 +137,7 @@ def renderer(config: dict, shards: Path) -> Iterator[None]:
     """Renders the shards that are missing, beside the training; returns when there is one to begin with."""
     command = [sys.executable, "-m", "training.reader_render", "--data", config["data"], "--out", str(shards)]
     command += ["--shards", str(config["shard_count"]), *(["--expiry"] if config["expiry"] else [])]
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # so that the renderer is stopped, too
     process = subprocess.Popen(command)
     try:
         while not list(shards.glob("*.pictures.npy")) and process.poll() is None:
