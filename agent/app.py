@@ -130,7 +130,7 @@ def _pipeline(scene: Scene, stages: Stages, law: Path, calendars: Path, validati
     return Pipeline(
         stages.detector,
         stages.reader,
-        Tracker(),
+        Tracker(ground=scene.calibration),
         scene,
         build_rules(scene, load_law(law), load_calendar(calendars)),
         load_yaml(validation, Thresholds),

@@ -12,6 +12,7 @@ from functools import cached_property
 from math import hypot, sqrt
 from typing import Self
 
+import numpy as np
 from pydantic import Field, model_validator
 
 from agent.geometry import Homography, depth, fit_homography, project
@@ -66,6 +67,35 @@ class Calibration(SitePart):
     def to_road(self, point: Point) -> Point:
         """A point of the picture on the road, metres."""
         return project(self.homography, point)
+
+    def below(self, point: Point, height_m: float) -> Point:
+        """The place on the road below a point of the picture that lies so high above it, metres.
+
+        A small square of the picture is drawn out on the road by 1 / sin of the angle at which it is looked down on;
+        the cotangent of that angle is how much of the road a metre of height hides. Holds for square pixels, not far
+        from the picture's middle.
+        """
+        here = self.to_road(point)
+        steps = [self.to_road(Point(point.x + dx, point.y + dy)) for dx, dy in ((1, 0), (0, 1))]
+        axes, (longer, shorter), turns = np.linalg.svd(np.array([(p.x - here.x, p.y - here.y) for p in steps]).T)
+        ahead = Point(point.x + turns[0, 0], point.y + turns[0, 1])
+        away = 1 if abs(depth(self.homography, ahead)) < abs(depth(self.homography, point)) else -1
+        x, y = away * height_m * sqrt((longer / shorter) ** 2 - 1) * axes[:, 0]
+        return Point(here.x - float(x), here.y - float(y))
+
+    def ahead(self, start: Point, now: Point, share: float) -> tuple[Point, float] | None:
+        """Where in the picture what came over the road from `start` to `now` will be after `share` of that way again,
+        and how many times as large it will look; None where one of the three is off the road."""
+        if not (self.on_road(start) and self.on_road(now)):
+            return None
+        (ax, ay), (bx, by) = self.to_road(start), self.to_road(now)
+        there = project(self._to_picture, Point(bx + share * (bx - ax), by + share * (by - ay)))
+        growth = depth(self.homography, there) / depth(self.homography, now)
+        return (there, growth) if growth > 0 else None
+
+    @cached_property
+    def _to_picture(self) -> Homography:
+        return np.asarray(np.linalg.inv(self.homography), np.float64)
 
     @cached_property
     def alternatives(self) -> tuple[Homography, ...]:

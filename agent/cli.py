@@ -12,39 +12,23 @@ import logging
 import signal
 import sys
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from agent.errors import CakraError, UsageError
+from agent.errors import CakraError, UsageError, exit_code
 
 if TYPE_CHECKING:
     from agent import app
-
-Command = Callable[[argparse.Namespace], int]
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; a fault is told in one line."""
     args = _parser().parse_args(argv)
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s", stream=sys.stderr)
-    command: Command = args.command
-    try:
-        return command(args)
-    except CakraError as error:
-        print(f"cakra-agent: {error}", file=sys.stderr)
-        return error.exit_code
-    except BrokenPipeError:
-        sys.stderr.close()
-        return 1
-    except OSError as error:
-        where = f"{error.filename}: " if error.filename else ""
-        print(f"cakra-agent: {where}{error.strerror or error}; check the path and its rights", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        return 130
+    return exit_code("cakra-agent", lambda: args.command(args))
 
 
 def _parser() -> argparse.ArgumentParser:

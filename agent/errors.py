@@ -5,6 +5,9 @@ Expected outcomes (an unreadable plate, a broker that is away) are values, never
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Callable
+
 
 class CakraError(Exception):
     """A fault told in one line: what, where, and the mend. Printed without a traceback."""
@@ -36,3 +39,21 @@ class CaptureError(CakraError):
 
 class StoreError(CakraError):
     """The SQLite file or the evidence folder cannot be written or read."""
+
+
+def exit_code(program: str, command: Callable[[], int]) -> int:
+    """Run a program's command; a fault is told in one line on standard error."""
+    try:
+        return command()
+    except CakraError as error:
+        print(f"{program}: {error}", file=sys.stderr)
+        return error.exit_code
+    except BrokenPipeError:
+        sys.stderr.close()
+        return 1
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        print(f"{program}: {where}{error.strerror or error}; check the path and its rights", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130

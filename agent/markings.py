@@ -90,6 +90,8 @@ class Line(SitePart):
     """Short name."""
     points: Segment
     """Its two ends `[[x, y], [x, y]]`, pixels."""
+    height_m: float = Field(default=0.5, ge=0, le=2)
+    """How high above the road it is drawn, metres: where front plates pass; rear plates hang higher."""
 
     @field_validator("points")
     @classmethod

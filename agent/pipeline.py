@@ -15,6 +15,7 @@ from agent.errors import CaptureError, ConfigError
 from agent.plate import fuse
 from agent.ring import Ring, Still
 from agent.rules import Rule
+from agent.rules.expiry import lacks_reads
 from agent.rules.path import crosses_line
 from agent.scene import Scene
 from agent.signal import LightHistory, Signals, with_samples
@@ -152,7 +153,7 @@ class Pipeline:
         seen = [track for track in tracks if track.missed == 0]
         for track in seen:
             self._keyframes.setdefault(track.track_id, _Keyframes()).offer(frame, track)
-        waiting = [track for track in seen if worth_reading(track)]
+        waiting = [track for track in seen if worth_reading(track, wanted=lacks_reads(track, self._scene))]
         waiting.sort(key=lambda track: -track.points[-1].detection.box.area)
         for track in waiting[:MAX_READS_PER_FRAME]:
             read = self._reader.read(frame.image, track.points[-1].detection.corners)

@@ -145,6 +145,12 @@ def vehicle_class(plate: PlateNumber) -> VehicleClass:
     return next(kind for last, kind in ranges if int(plate.number) <= last)
 
 
+def voted_class(vote: PlateVote) -> VehicleClass:
+    """The class by the number that was read."""
+    plate = parse(vote.text)
+    return vehicle_class(plate) if plate else VehicleClass.UNKNOWN
+
+
 # --- Grammar: which texts a reader may return, character by character -------------------------------------------
 
 State: TypeAlias = int

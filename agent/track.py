@@ -15,7 +15,7 @@ from datetime import datetime
 from itertools import combinations
 from math import hypot
 
-from agent.motion import NS, misfit, predict
+from agent.motion import NS, Ground, misfit, predict
 from agent.plate import edit_distance
 from agent.types import Detection, PlateRead, Track, TrackPoint
 
@@ -53,6 +53,9 @@ _REREAD_S = 0.5
 _REREAD_GROWTH = 1.25
 _PATIENT_READS = 8
 """Reads without agreement after which only every tenth of a second is tried: fog, dirt, a sticker."""
+_AS_NEAR = 0.7
+"""Reads of a plate that was smaller than this share of what it is now do not count in that: what passes at 100 km/h is
+large for six frames, and would be read in two of them."""
 _PATIENT_S = 0.1
 _STANDING_WIDTHS_PER_S = 0.2
 """What a second at rest is worth beside way: a vehicle at walking pace goes four widths in it."""
@@ -64,8 +67,10 @@ Pair = tuple[int, int]
 class Tracker:
     """Follows plates; ids count up from 1 and are never used again."""
 
-    def __init__(self, settings: TrackerSettings | None = None) -> None:
+    def __init__(self, settings: TrackerSettings | None = None, ground: Ground | None = None) -> None:
+        """`ground` None: the site is not calibrated."""
         self._settings = settings or TrackerSettings()
+        self._ground = ground
         self._open: dict[int, Track] = {}
         self._next_id = 1
 
@@ -78,7 +83,7 @@ class Tracker:
         """
         closed = self.close() if cut else self._close_old(mono_ns)
         distinct = _distinct(detections)
-        fits = _fits(self._open, mono_ns, distinct)
+        fits = _fits(self._open, mono_ns, distinct, self._ground)
         matches, withheld = assign(fits, self._settings.clear_margin)
         for track_id, track in self._open.items():
             if track_id not in matches:
@@ -157,11 +162,13 @@ def _distinct(detections: Sequence[Detection]) -> list[Detection]:
     return sorted(distinct, key=lambda d: d.box)
 
 
-def _fits(tracks: Mapping[int, Track], mono_ns: int, detections: Sequence[Detection]) -> dict[Pair, float]:
+def _fits(
+    tracks: Mapping[int, Track], mono_ns: int, detections: Sequence[Detection], ground: Ground | None
+) -> dict[Pair, float]:
     """All pairs within their gates and how badly they fit."""
     fits = {}
     for track_id, track in tracks.items():
-        prediction = predict(track.points, mono_ns)
+        prediction = predict(track.points, mono_ns, ground)
         for index, detection in enumerate(detections):
             fit = misfit(prediction, detection)
             if fit is not None:
@@ -225,11 +232,11 @@ def is_confident(read: PlateRead) -> bool:
     return read.confidence >= CONFIDENT and read.readability >= _READABLE
 
 
-def worth_reading(track: Track) -> bool:
+def worth_reading(track: Track, *, wanted: bool = False) -> bool:
     """Whether reading the track's latest plate is worth its milliseconds.
 
     Yes while the plate is large enough and no text is settled; then only seldom, when it has come much nearer or half
-    a second has passed, so that a plate that changes is noticed.
+    a second has passed, so that a plate that changes is noticed. `wanted`: a rule lacks more than the text still.
     """
     last = track.points[-1]
     if track.closed or track.broken or track.missed or last.read:
@@ -242,6 +249,7 @@ def worth_reading(track: Track) -> bool:
     since_s = (last.mono_ns - read_points[-1].mono_ns) / NS
     growth = last.detection.box.width / read_points[-1].detection.box.width
     texts = Counter(p.read.text for p in read_points if p.read and is_confident(p.read))
-    if texts and max(texts.values()) >= _ENOUGH_READS:
+    if texts and max(texts.values()) >= _ENOUGH_READS and not wanted:
         return since_s >= _REREAD_S or growth >= _REREAD_GROWTH
-    return len(read_points) < _PATIENT_READS or since_s >= _PATIENT_S
+    as_near = [p for p in read_points if p.detection.box.width >= _AS_NEAR * last.detection.box.width]
+    return len(as_near) < _PATIENT_READS or since_s >= _PATIENT_S

@@ -1,4 +1,4 @@
-"""What a plate's size says of its vehicle, beside its number and colour (pure).
+"""What a plate's size says of its vehicle, beside its number and colour, and how high it hangs (pure).
 
 Motorcycles carry plates of 250 x 105 or 275 x 110 mm, other vehicles of 395 x 135 to 460 x 137 mm (Perpol 7/2021). On
 a calibrated road a plate's width is measured in metres; without one only its shape is left, and that is drawn out or
@@ -7,7 +7,7 @@ pushed together by the angle it is seen from, so it seldom says anything.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from math import hypot
@@ -19,13 +19,35 @@ from agent.types import Corners, Point, TrackPoint
 
 _MIN_WIDTH_PX = 48.0
 """Below, a pixel at each end is four percent."""
-_ANY_HEIGHT_M = (0.6, 0.2)
-"""How high plates hang, and its standard error, metres."""
+PLATE_HEIGHTS_M: Mapping[tuple[VehicleClass, bool], tuple[float, float]] = {
+    (VehicleClass.PASSENGER, True): (0.50, 0.10),
+    (VehicleClass.PASSENGER, False): (0.80, 0.12),
+    (VehicleClass.MOTORCYCLE, True): (0.80, 0.12),
+    (VehicleClass.MOTORCYCLE, False): (0.70, 0.12),
+    (VehicleClass.BUS, True): (0.55, 0.12),
+    (VehicleClass.BUS, False): (0.70, 0.15),
+    (VehicleClass.GOODS, True): (0.55, 0.12),
+    (VehicleClass.GOODS, False): (0.70, 0.15),
+}
+"""(class, whether it is the front plate) -> a plate's height above the road and its standard error, metres. Estimates
+from the build of common vehicles, not measurements; a survey belongs here."""
+_ANY_HEIGHT_M = (0.65, 0.2)
+"""The same of a vehicle nothing is known of."""
 _WIDTHS_M = (0.18, 0.32, 0.35, 0.62)
 """No plate is narrower; motorcycles' are up to the second; other vehicles' from the third on; no plate is wider."""
 _ASPECTS = (1.4, 2.2, 3.0, 6.0)
 """The same for the ratio of width to height. Seen from 30 degrees aside a car's is 2.5, from 30 above a motorcycle's
 2.9: between nothing is said."""
+
+
+def plate_height_m(kind: VehicleClass, is_front: bool) -> tuple[float, float]:
+    """How high above the road a plate hangs, and its standard error, metres."""
+    return PLATE_HEIGHTS_M.get((kind, is_front), _ANY_HEIGHT_M)
+
+
+def shows_front(points: Sequence[TrackPoint]) -> bool:
+    """Whether it comes nearer, so that the plate is its front one."""
+    return points[-1].detection.box.width > points[0].detection.box.width
 
 
 class PlateSize(StrEnum):

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from importlib import import_module
 from importlib.metadata import version
 
-from agent.errors import CakraError
+from agent.errors import exit_code
 
 _COMMANDS = {
     "footage": ("simulation.footage_files", "render a road with traffic and its exact truth"),
@@ -25,17 +25,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; a fault is told in one line."""
     arguments = list(sys.argv[1:] if argv is None else argv)
     args = _parser(arguments).parse_args(arguments)
-    try:
-        code: int = import_module(_COMMANDS[args.command][0]).run(args)
-    except CakraError as error:
-        print(f"cakra-simulate: {error}", file=sys.stderr)
-        return error.exit_code
-    except BrokenPipeError:
-        sys.stderr.close()
-        return 1
-    except KeyboardInterrupt:
-        return 130
-    return code
+    return exit_code("cakra-simulate", lambda: import_module(_COMMANDS[args.command][0]).run(args))
 
 
 def _parser(arguments: Sequence[str]) -> argparse.ArgumentParser:

@@ -6,6 +6,8 @@ DIR/scenario.yaml   the scenario itself
 DIR/site.yaml       lanes, lines, zones, lamps and calibration for the agent, by the camera's own geometry
 DIR/law/            the law the truth goes by, and DIR/calendars/ its days off: copies of `config/`
 DIR/truth.jsonl     one vehicle a line: who it is, where its plate is in each frame, what it violates and why
+
+A traced clip has `recording.jsonl`, what good networks would see, in place of the frames.
 """
 
 from __future__ import annotations
@@ -14,7 +16,7 @@ import argparse
 import json
 import shutil
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import cv2
@@ -29,8 +31,8 @@ from simulation.footage_law import LawInputs
 from simulation.footage_scenario import Scenario, load_scenario, names
 from simulation.footage_site import site_file
 from simulation.footage_trace import trace
-from simulation.footage_traffic import trips
-from simulation.footage_truth import truth_lines
+from simulation.footage_traffic import Trip, trips
+from simulation.footage_truth import Sightings, truth_lines
 
 LAW = HOME / "config" / "law"
 CALENDARS = HOME / "config" / "calendars"
@@ -72,7 +74,7 @@ def render(
     progress: Progress = lambda done, total: None,
 ) -> None:
     """Write clip, site, law and truth under `folder`. Raises ConfigError or StoreError."""
-    cast, site = trips(scenario, seed), site_file(scenario, seed)
+    cast = trips(scenario, seed)
     for each in filter(None, (folder, pictures)):
         _make(each)
     seen: dict[int, dict[int, Corners]] = {trip.id: {} for trip in cast}
@@ -84,17 +86,33 @@ def render(
             if pictures:
                 cv2.imwrite(str(pictures / f"{frame:05d}.png"), image)
             progress(frame + 1, scenario.frame_count)
+    if pictures:
+        (pictures / "truth.json").write_text(json.dumps(dict(_corner_lists(seen, scenario.frame_count))))
+    _write_beside(scenario, name, seed, folder, cast, seen)
+
+
+def record(scenario: Scenario, name: str, seed: int, folder: Path) -> None:
+    """The same as `render`, with a recording in place of the clip, and no pictures."""
+    cast = trips(scenario, seed)
+    _make(folder)
+    recording, seen = trace(scenario, cast, seed)
+    recording.save(folder / "recording.jsonl")
+    _write_beside(scenario, name, seed, folder, cast, seen)
+
+
+def _write_beside(
+    scenario: Scenario, name: str, seed: int, folder: Path, cast: Sequence[Trip], seen: Mapping[int, Sightings]
+) -> None:
+    """All of a clip's folder but its frames."""
     header = {
         "start": scenario.start.isoformat(), "fps": scenario.fps, "width": scenario.camera.width,
         "height": scenario.camera.height, "frames": scenario.frame_count, "scenario": name, "seed": seed,
     }  # fmt: skip
     (folder / "clip.json").write_text(json.dumps(header, indent=2) + "\n", encoding="utf-8")
     _write_yaml(folder / "scenario.yaml", scenario.model_dump(mode="json", exclude_defaults=True))
-    _write_yaml(folder / "site.yaml", site)
+    _write_yaml(folder / "site.yaml", site_file(scenario, seed))
     shutil.copytree(LAW, folder / "law", dirs_exist_ok=True)
     shutil.copytree(CALENDARS, folder / "calendars", dirs_exist_ok=True)
-    if pictures:
-        (pictures / "truth.json").write_text(json.dumps(dict(_corner_lists(seen, scenario.frame_count))))
     lines = truth_lines(scenario, cast, seen, LawInputs.load(LAW, CALENDARS))
     # last: who finds it finds all the rest
     (folder / "truth.jsonl").write_text("".join(f"{json.dumps(line)}\n" for line in lines), encoding="utf-8")

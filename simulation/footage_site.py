@@ -25,7 +25,7 @@ _MARK_ROWS = 4
 
 
 def site_file(scenario: Scenario, seed: int = 0) -> dict[str, Any]:
-    """What goes into `site.yaml`; the seed decides the errors of the survey. Raises ConfigError."""
+    """What goes into `site.yaml`; seed and place decide the errors of the survey. Raises ConfigError."""
     camera, street, place, pole = scenario.pinhole, scenario.street, scenario.place, scenario.camera
     content = {
         "id": place.id,
@@ -39,7 +39,7 @@ def site_file(scenario: Scenario, seed: int = 0) -> dict[str, Any]:
         "lines": [_line(camera, scenario, signal) for signal in scenario.signals],
         "zones": [_zone(camera, scenario, zone) for zone in scenario.zones],
         "signals": [_signal(camera, scenario, signal) for signal in scenario.signals],
-        "calibration": _calibration(scenario, np.random.default_rng([seed, 9])),
+        "calibration": _calibration(scenario, np.random.default_rng([seed, 9, *place.id.encode()])),
     }
     settings = {name: getattr(scenario, name).model_dump(exclude_defaults=True) for name in _SETTINGS}
     return {key: value for key, value in (content | settings).items() if value not in ([], {})}
@@ -81,7 +81,7 @@ def _line(camera: Camera, scenario: Scenario, signal: SignalPlan) -> dict[str, A
     # a little past the lanes on both sides, as far as the picture goes
     z_m = _plate_z_m(scenario, signal.lanes)
     left, right = (np.array([x, signal.line_m, z_m]) for x in (left_m - 0.3, right_m + 0.3))
-    return {"id": f"{signal.id}-line", "points": _segment(camera, left, right)}
+    return {"id": f"{signal.id}-line", "points": _segment(camera, left, right), "height_m": z_m}
 
 
 def _zone(camera: Camera, scenario: Scenario, zone: ZonePlan) -> dict[str, Any]:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
+from math import ceil, floor
 from typing import Any
 
-from agent.types import Corners
+from agent.types import Corners, ViolationKind
 from simulation.footage import plate_face
-from simulation.footage_law import LawInputs, Passage, mean_speed_kmh, violations
+from simulation.footage_law import LawInputs, Passage, TrueViolation, mean_speed_kmh, violations
 from simulation.footage_parts import CLASSES
 from simulation.footage_scenario import Scenario
 from simulation.footage_traffic import Trip
@@ -19,6 +20,11 @@ _READABLE_FRAMES = 4
 MOST_HIDDEN = 0.45
 """How much mud may hide of a character that can still be told."""
 _PATH_STEP_S = 0.5
+
+_STANDING = (ViolationKind.STOP_LINE, ViolationKind.STOPPING)
+_ON_THE_WAY = (ViolationKind.BUS_LANE, ViolationKind.SPEED, ViolationKind.WRONG_WAY)
+_SHOWN_WAY_M = 12.0
+"""Half as long again as the longest way that a rule asks for."""
 
 Sightings = Mapping[int, Corners]
 """Frame -> where the plate is to be seen in it."""
@@ -66,12 +72,30 @@ def _line(passage: Passage, seen: Sightings) -> dict[str, Any]:
         "readable": readable >= _READABLE_FRAMES and hidden <= MOST_HIDDEN,
         "at": _moment(scenario, passage.best_s),
         "violations": [
-            {"kind": each.kind.value, "at": _moment(scenario, each.at_s), "reason": each.reason}
+            {
+                "kind": each.kind.value,
+                "at": _moment(scenario, each.at_s),
+                "reason": each.reason,
+                "shown": _is_shown(each, passage, seen),
+            }
             for each in violations(passage)
         ],
         "path_m": list(_path(passage)),
         "corners": [_rounded(seen.get(f)) for f in range(on_road[0], on_road[-1] + 1)] if on_road else [],
     }
+
+
+def _is_shown(violation: TrueViolation, passage: Passage, seen: Sightings) -> bool:
+    """Whether the camera sees it: not where a bus hides half of a stand, or all but a few metres of the way."""
+    fps = passage.scenario.fps
+    stand = next((rest for rest in passage.rests() if rest[1] == violation.at_s), None)
+    if violation.kind in _STANDING and stand:
+        frames = range(ceil(stand[0] * fps), floor(stand[1] * fps) + 1)
+        return 2 * sum(frame in seen for frame in frames) >= len(frames)
+    if violation.kind not in _ON_THE_WAY:
+        return True
+    begin, end = (passage.trip.plate_m(moment_s) for moment_s in (passage.begin_s, passage.end_s))
+    return begin is not None and end is not None and abs(end[1] - begin[1]) >= _SHOWN_WAY_M
 
 
 def _on_road(trip: Trip, scenario: Scenario) -> list[int]:

@@ -15,8 +15,9 @@ import numpy as np
 
 from agent.markings import ZoneKind
 from agent.types import LightState, PlateColour, ViolationKind
+from agent.vehicle import plate_height_m
 from simulation.footage_lights import spells
-from simulation.footage_parts import LaneChange, SignalPlan, Stop
+from simulation.footage_parts import CLASSES, LaneChange, SignalPlan, Stop
 from simulation.footage_scenario import Scenario
 from simulation.footage_traffic import FAR_M, IN_VIEW_M
 from simulation.road.paint import PAINTS
@@ -37,9 +38,7 @@ _ELSEWHERE: Mapping[Kind, tuple[int, int]] = {
 }
 _KINDS = (Kind.SEDAN, Kind.MPV, Kind.MINIBUS, Kind.TRUCK, Kind.BUS, Kind.MOTORCYCLE)
 _SHARES = (0.26, 0.34, 0.05, 0.05, 0.06, 0.24)
-_LIFT_M = 0.1
-"""How much plates of one kind differ in height, standard deviation: what the unit assumes (`agent.rules.pace`). Only so
-can it be seen whether its intervals are right."""
+_MOST_LIFT_M = 0.25
 _PRIVATE = (Kind.SEDAN, Kind.MPV, Kind.MOTORCYCLE)
 
 
@@ -91,13 +90,19 @@ def _common(kind: Kind, setting: Setting) -> Plan:
         "lane": setting.one_of(setting.scenario.lanes).id,
         "speed_kmh": round(setting.between(18, 60), 1),
         "plate_colour": _colour(kind, rng),
-        "plate_lift_m": round(float(np.clip(rng.normal(0, _LIFT_M), -0.25, 0.25)), 3),
         "paint": str(rng.choice(list(PAINTS))),
         "offset_m": round(setting.between(-1.1, 1.1) if kind is Kind.MOTORCYCLE else setting.between(-0.25, 0.25), 2),
     }
+    plan["plate_lift_m"] = _lift_m(plan, setting)
     if rng.random() < 0.06:
         plan["dirt"] = round(setting.between(0.2, 0.9), 2)
     return arriving(plan, setting, setting.between(12, 30), setting.between(0.6, setting.span_s))
+
+
+def _lift_m(plan: Plan, setting: Setting) -> float:
+    """Plates differ in height by what the unit assumes: only so can it be seen whether its intervals are right."""
+    _, error_m = plate_height_m(CLASSES[plan["kind"]], is_front=not setting.is_away(plan))
+    return round(float(np.clip(setting.rng.normal(0, error_m), -_MOST_LIFT_M, _MOST_LIFT_M)), 3)
 
 
 def arriving(plan: Plan, setting: Setting, at_m: float, moment_s: float) -> Plan:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from agent.calibration import Calibration
 from agent.markings import Lane, Line, SignalHead
-from agent.rules.path import crossed, on_road, past_line_m
+from agent.plate import VehicleClass, voted_class
+from agent.rules.path import NS, crossed, longest_rest, on_road, past_line_m
 from agent.scene import Scene
-from agent.types import Track, TrackPoint, ViolationKind
+from agent.signal import LightHistory, Signals
+from agent.types import PlateVote, Track, TrackPoint, ViolationKind
+from agent.vehicle import plate_height_m, shows_front
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,9 +21,12 @@ class Crossing:
 
     lane: Lane
     signal: SignalHead
+    light: LightHistory
     points: tuple[TrackPoint, ...]
     past_m: tuple[float, ...]
     """How far each point is past the line, metres; negative: before it."""
+    doubt_m: float
+    """Standard error of that at the line: nobody sees how high a plate hangs."""
     before: int
     """Index of the last point before the line."""
     after: int
@@ -27,28 +34,63 @@ class Crossing:
     cleared: int | None
     """Index of the first point at which the vehicle has left the line behind; None: it stayed near it."""
 
+    @property
+    def ran_red(self) -> bool:
+        """Whether it was the same red from before the line until the vehicle had left it behind."""
+        if self.cleared is None:
+            return False
+        first = self.light.at(self.points[self.before].mono_ns)
+        last_ns = self.points[self.cleared].mono_ns
+        return first is not None and self.light.at(last_ns) is first and self.light.red_for_s(last_ns) is not None
 
-def find_crossing(track: Track, scene: Scene, kind: ViolationKind) -> Crossing | None:
-    """Where the track crosses a stop line that holds for it; None: nowhere, or it was past it from the start."""
+
+def find_crossing(
+    track: Track, vote: PlateVote, scene: Scene, signals: Signals, kind: ViolationKind
+) -> Crossing | None:
+    """Where the track crosses a stop line that holds for it; None: nowhere, or it was past it from the start, or
+    nothing is known of the light."""
     if scene.calibration is None:
         return None
     for lane in scene.lanes:
         governed = scene.signal_of(lane)
-        if governed and lane.subject_to(kind):
-            found = _crossing(track, lane, *governed, scene, scene.calibration)
+        light = signals.get(governed[0].id) if governed else None
+        if governed and light and lane.subject_to(kind):
+            found = _crossing(track, voted_class(vote), lane, *governed, light, scene, scene.calibration)
             if found:
                 return found
     return None
 
 
 def _crossing(
-    track: Track, lane: Lane, signal: SignalHead, line: Line, scene: Scene, calibration: Calibration
+    track: Track,
+    vehicle: VehicleClass,
+    lane: Lane,
+    signal: SignalHead,
+    line: Line,
+    light: LightHistory,
+    scene: Scene,
+    calibration: Calibration,
 ) -> Crossing | None:
     points = on_road(track, calibration)
-    past_m = past_line_m(points, line.points, lane, calibration)
+    if not points:
+        return None
+    height_m, error_m = plate_height_m(vehicle, shows_front(points))
+    past_m = past_line_m(points, line, lane, calibration, height_m)
     found = crossed(past_m, scene.crossing.hysteresis_m)
     if found is None or scene.lane_at(points[found[0]].detection.box.centre) is not lane:
         return None
     before, after = found
-    cleared = next((i for i in range(after, len(past_m)) if past_m[i] >= scene.crossing.clear_m), None)
-    return Crossing(lane, signal, points, tuple(past_m), before, after, cleared)
+    (higher_m,) = past_line_m(points[after : after + 1], line, lane, calibration, height_m + error_m)
+    doubt_m = abs(higher_m - past_m[after])
+    clear_m = scene.crossing.clear_m
+    near = [i for i in range(after, len(past_m)) if past_m[i] < clear_m + 2 * doubt_m]
+    if _stands([points[i] for i in near], scene, calibration):
+        clear_m += 2 * doubt_m
+    cleared = next((i for i in range(after, len(past_m)) if past_m[i] >= clear_m), None)
+    return Crossing(lane, signal, light, points, tuple(past_m), doubt_m, before, after, cleared)
+
+
+def _stands(points: Sequence[TrackPoint], scene: Scene, calibration: Calibration) -> bool:
+    """Whether it comes to a stand there: then it is not to be taken for one that drives on."""
+    rest = longest_rest(points, calibration)
+    return rest is not None and rest[1].mono_ns - rest[0].mono_ns >= scene.crossing.min_stand_s * NS

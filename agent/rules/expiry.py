@@ -89,6 +89,12 @@ class Expiry:
         )
 
 
+def lacks_reads(track: Track, scene: Scene) -> bool:
+    """Whether the rule is on and this vehicle's second line is not settled yet."""
+    line = second_line(track)
+    return ViolationKind.EXPIRY in scene.rules and (line is None or not _is_sure(line, scene))
+
+
 def second_line(track: Track) -> Line | None:
     """The month and year that most frames say; None where none says any."""
     said: list[Month] = [point.read.expiry for point in track.points if point.read and point.read.expiry]

@@ -15,7 +15,7 @@ The interval is two-sided, 95 %. Docs: docs/adr/0007-speed-only-above-doubt.md.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import hypot, sqrt
 
@@ -27,6 +27,7 @@ from agent.markings import Lane
 from agent.plate import VehicleClass
 from agent.scene import Scene
 from agent.types import Point, TrackPoint
+from agent.vehicle import plate_height_m, shows_front
 
 Floats = NDArray[np.float64]
 
@@ -35,20 +36,6 @@ _Z95 = 1.96
 _STUDENT = 2.72
 """Student's 97.5 % quantile is 1.96 + 2.72 / freedom to 0.01, from 8 degrees of freedom on."""
 _MOST_CORRELATED = 0.95
-
-PLATE_HEIGHTS_M: Mapping[tuple[VehicleClass, bool], tuple[float, float]] = {
-    (VehicleClass.PASSENGER, True): (0.50, 0.10),
-    (VehicleClass.PASSENGER, False): (0.80, 0.12),
-    (VehicleClass.MOTORCYCLE, True): (0.80, 0.12),
-    (VehicleClass.MOTORCYCLE, False): (0.70, 0.12),
-    (VehicleClass.BUS, True): (0.55, 0.12),
-    (VehicleClass.BUS, False): (0.70, 0.15),
-    (VehicleClass.GOODS, True): (0.55, 0.12),
-    (VehicleClass.GOODS, False): (0.70, 0.15),
-}
-"""(class, whether it is the front plate) -> a plate's height above the road and its standard error, metres. Estimates
-from the build of common vehicles, not measurements; a survey belongs here."""
-_ANY_HEIGHT_M = (0.65, 0.2)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,8 +83,8 @@ def measure(points: Sequence[TrackPoint], lane: Lane, scene: Scene, kind: Vehicl
     errors = np.hypot(errors, _slope(times, places, errors) * settings.time_error_s)
     slope = _fit(times, places, errors)
     moved = [_slope(times, _along(h, centres, lane.direction), errors) for h in scene.calibration.alternatives]
-    is_front = points[-1].detection.box.width > points[0].detection.box.width
-    height_m, height_error_m = PLATE_HEIGHTS_M.get((kind, is_front), _ANY_HEIGHT_M)
+    is_front = shows_front(points)
+    height_m, height_error_m = plate_height_m(kind, is_front)
     share, share_error = scene.calibration.road_share(height_m, height_error_m)
     path_m = abs(float(places[-1] - places[0])) * share
     if path_m < settings.min_path_m or slope.value == 0:

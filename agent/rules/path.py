@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from math import hypot
 
 from agent.calibration import Calibration
-from agent.markings import Lane
+from agent.markings import Lane, Line
 from agent.scene import Scene
 from agent.types import Point, Track, TrackPoint, ViolationKind
 
@@ -63,15 +63,15 @@ def road_heading(lane: Lane, calibration: Calibration) -> Point:
 
 
 def past_line_m(
-    points: Sequence[TrackPoint], line: tuple[Point, Point], lane: Lane, calibration: Calibration
+    points: Sequence[TrackPoint], line: Line, lane: Lane, calibration: Calibration, plate_height_m: float
 ) -> list[float]:
     """How far each point is past a line, by the lane's permitted travel, metres; negative: before it."""
-    a, b = map(calibration.to_road, line)
+    a, b = (calibration.below(end, line.height_m) for end in line.points)
     heading = road_heading(lane, calibration)
     length = hypot(b.x - a.x, b.y - a.y)
     across = Point((a.y - b.y) / length, (b.x - a.x) / length)
     sense = 1.0 if across.x * heading.x + across.y * heading.y > 0 else -1.0
-    places = road_places(points, calibration)
+    places = [calibration.below(point.detection.box.centre, plate_height_m) for point in points]
     return [sense * ((place.x - a.x) * across.x + (place.y - a.y) * across.y) for place in places]
 
 

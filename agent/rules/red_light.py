@@ -9,11 +9,11 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from agent.rules.crossing import Crossing, find_crossing
+from agent.rules.crossing import find_crossing
 from agent.rules.law import LawPart, RuleLaw
 from agent.rules.path import named_frames
 from agent.scene import Scene
-from agent.signal import LightHistory, Signals
+from agent.signal import Signals
 from agent.types import PlateVote, Track, Violation, ViolationKind
 
 
@@ -34,13 +34,12 @@ class RedLight:
 
     def evaluate(self, track: Track, vote: PlateVote, scene: Scene, signals: Signals) -> Violation | None:
         """A finding when the light was red at the line and behind it; its margin is the red time past the grace."""
-        crossing = find_crossing(track, scene, self.kind)
-        light = signals.get(crossing.signal.id) if crossing else None
-        if crossing is None or light is None or not ran_red(crossing, light):
+        crossing = find_crossing(track, vote, scene, signals, self.kind)
+        if crossing is None or not crossing.ran_red:
             return None
         moment = crossing.points[crossing.after]
         version = self._law.on(moment.at.astimezone(scene.zone).date())
-        red_s = light.red_for_s(crossing.points[crossing.before].mono_ns)
+        red_s = crossing.light.red_for_s(crossing.points[crossing.before].mono_ns)
         if version is None or red_s is None or red_s <= version.terms.grace_s:
             return None
         last = crossing.points[crossing.cleared or crossing.after]
@@ -64,12 +63,3 @@ class RedLight:
             ),
             frames=named_frames(crossing.points[crossing.before], moment, last),
         )
-
-
-def ran_red(crossing: Crossing, light: LightHistory) -> bool:
-    """Whether it was the same red from before the line until the vehicle had left it behind."""
-    if crossing.cleared is None:
-        return False
-    first = light.at(crossing.points[crossing.before].mono_ns)
-    last_ns = crossing.points[crossing.cleared].mono_ns
-    return first is not None and light.at(last_ns) is first and light.red_for_s(last_ns) is not None

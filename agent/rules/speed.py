@@ -8,7 +8,7 @@ from __future__ import annotations
 from pydantic import Field
 
 from agent.markings import Lane
-from agent.plate import VehicleClass, parse, vehicle_class
+from agent.plate import voted_class
 from agent.rules.law import LawPart, RuleLaw
 from agent.rules.pace import Pace, measure
 from agent.rules.path import clearest, main_lane, named_frames
@@ -40,7 +40,7 @@ class Speed:
         lane, points = found
         moment = clearest(points)
         version = self._law.on(moment.at.astimezone(scene.zone).date())
-        pace = measure(points, lane, scene, _class(vote))
+        pace = measure(points, lane, scene, voted_class(vote))
         if version is None or pace is None:
             return None
         allowed_kmh = found[0].speed_limit_kmh + version.terms.tolerance_kmh
@@ -58,11 +58,6 @@ class Speed:
             facts=_facts(pace, moment, lane, version.terms.tolerance_kmh, scene),
             frames=named_frames(points[0], moment, points[-1]),
         )
-
-
-def _class(vote: PlateVote) -> VehicleClass:
-    plate = parse(vote.text)
-    return vehicle_class(plate) if plate else VehicleClass.UNKNOWN
 
 
 def _facts(

@@ -1,7 +1,8 @@
 """The clips of a folder and their way through `cakra-agent replay`.
 
-A clip is a folder with `truth.jsonl`, `site.yaml`, `clip.json` (`start`) and a video; `law/` and `calendars/` where
-they are not the shipped ones. `cakra-simulate` makes such folders, and so can anybody for footage of his own.
+A clip is a folder with `truth.jsonl`, `site.yaml`, `clip.json` (`start`) and a video, pictures or a recording; `law/`
+and `calendars/` where they are not the shipped ones. `cakra-simulate` makes such folders, and so can anybody for
+footage of his own.
 """
 
 from __future__ import annotations
@@ -75,6 +76,8 @@ def _case(root: Path, folder: Path) -> Case:
     pictures = folder / "pictures"
     if not videos and pictures.is_dir() and any(p.suffix.lower() in IMAGE_SUFFIXES for p in pictures.iterdir()):
         videos = [pictures]
+    if not videos and (folder / RECORDING).is_file():
+        videos = [folder / RECORDING]
     if len(videos) != 1:
         raise ConfigError(f"{folder}: holds {len(videos)} videos; keep one beside its truth.jsonl")
     try:
@@ -88,19 +91,24 @@ def _case(root: Path, folder: Path) -> Case:
     return Case(name, folder, videos[0], start)
 
 
-def replay(case: Case, out: Path, threads: int = 1) -> None:
+def replay(case: Case, out: Path, threads: int = 1) -> Path:
     """The clip through the unit's own command; decisions, tracks, overlays and a recording under `out`.
 
-    Raises ReplayError.
+    Returns the recording: of a clip that is one, itself. Raises ReplayError.
     """
     out.mkdir(parents=True, exist_ok=True)
     program = str(Path(sys.executable).parent / "cakra-agent")
     command = [
         program, "replay", str(case.video), "--site", str(case.site), "--start", case.start,
         "--law", str(case.law), "--calendars", str(case.calendars), "--threads", str(threads),
-        "--out", str(out), "--record", str(out / RECORDING), "--json",
+        "--out", str(out), "--json",
     ]  # fmt: skip
+    recording = case.video
+    if recording.name != RECORDING:
+        recording = out / RECORDING
+        command += ["--record", str(recording)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         last = (done.stderr.strip().splitlines() or ["no word"])[-1]
         raise ReplayError(f"{case.name}: {last}")
+    return recording

@@ -14,12 +14,13 @@ from functools import partial
 from pathlib import Path
 
 from agent.config import HOME
-from agent.errors import CakraError, UsageError
+from agent.errors import UsageError, exit_code
 from simulation.gate.clips import find
 from simulation.gate.page import write_page
 from simulation.gate.recordings import check_recordings
 from simulation.gate.run import CaseResult, accept, run
 from simulation.gate.summary import figure_rows, shortfalls, speed_figures
+from simulation.progress import Progress
 
 RECORDINGS = HOME / "tests" / "replay" / "decisions"
 
@@ -27,13 +28,7 @@ RECORDINGS = HOME / "tests" / "replay" / "decisions"
 def main(argv: Sequence[str] | None = None) -> int:
     """Run it; a fault is told in one line."""
     args = _parser().parse_args(argv)
-    try:
-        return _replay(args)
-    except CakraError as error:
-        print(f"replay: {error}", file=sys.stderr)
-        return error.exit_code
-    except KeyboardInterrupt:
-        return 130
+    return exit_code("replay", lambda: _replay(args))
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -77,9 +72,10 @@ def _replay(args: argparse.Namespace) -> int:
 def _run_all(args: argparse.Namespace, out: Path) -> Iterator[CaseResult]:
     cases = find(args.suite, () if args.all else args.names)
     one = partial(run, out=out, threads=args.threads, over_borders=not args.no_borders)
+    progress = Progress(len(cases))
     with ThreadPoolExecutor(args.jobs) as pool:
-        for number, result in enumerate(pool.map(one, cases), start=1):
-            print(f"[{number}/{len(cases)}] {result.case.name}", file=sys.stderr, flush=True)
+        for result in pool.map(one, cases):
+            progress.step(result.case.name)
             yield result
 
 

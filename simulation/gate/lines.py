@@ -55,6 +55,8 @@ class Vehicle:
     id: int
     plate: str
     violations: frozenset[str]
+    hidden: frozenset[str]
+    """Those of its violations that the camera does not see."""
     width_px: float
     """Of its plate at its widest."""
     readable: bool
@@ -62,10 +64,10 @@ class Vehicle:
     places: Mapping[int, Place]
     """Middle of its plate by frame."""
 
-    @property
-    def counts(self) -> bool:
+    def counts(self, kind: str) -> bool:
         """Whether missing it is held against the unit."""
-        return self.readable and self.width_px >= RECALL_PX
+        shown = kind in self.violations - self.hidden
+        return shown and self.readable and self.width_px >= RECALL_PX
 
 
 def decisions(path: Path) -> list[Decision]:
@@ -107,6 +109,7 @@ def _vehicle(number: int, line: Mapping[str, Any]) -> Vehicle:
         id=int(line.get("id", number)),
         plate=str(line["plate"]).replace(" ", ""),
         violations=frozenset(str(each["kind"]) for each in line["violations"]),
+        hidden=frozenset(str(each["kind"]) for each in line["violations"] if not each.get("shown", True)),
         width_px=float(line.get("width_px", RECALL_PX)),
         readable=bool(line.get("readable", True)),
         speed_kmh=line.get("speed_kmh"),

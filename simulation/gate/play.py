@@ -25,8 +25,9 @@ def play(recording: Recording, law: Path, calendars: Path, start: datetime | Non
     scene = recording.header.site
     rules = build_rules(scene, load_law(law), load_calendar(calendars))
     thresholds = load_yaml(VALIDATION, Thresholds)
+    tracker = Tracker(ground=scene.calibration)
     pipeline = Pipeline(
-        player, player, Tracker(), scene, rules, thresholds, player, clock_synchronised=True, cuts=player
+        player, player, tracker, scene, rules, thresholds, player, clock_synchronised=True, cuts=player
     )  # fmt: skip
     return tuple(pipeline.run(player.frames()))
 

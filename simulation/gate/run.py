@@ -11,7 +11,7 @@ from agent.recording import Recording
 from agent.types import ViolationKind
 from simulation.gate.borders import TIMED, Crossing, cross_all, load_cast, sightings
 from simulation.gate.changes import Change, compare
-from simulation.gate.clips import RECORDING, REFERENCE, Case, replay
+from simulation.gate.clips import REFERENCE, Case, replay
 from simulation.gate.lines import Decision, decisions, tracks, truth
 from simulation.gate.play import play
 from simulation.gate.score import Score, score
@@ -37,9 +37,8 @@ class CaseResult:
 def run(case: Case, out: Path, threads: int, over_borders: bool) -> CaseResult:
     """Replay a clip and judge the judgement. Raises CakraError."""
     folder = out / case.name
-    replay(case, folder, threads)
+    recording = Recording.load(replay(case, folder, threads))
     decided, vehicles = decisions(folder / "decisions.jsonl"), truth(case.folder / "truth.jsonl")
-    recording = Recording.load(folder / RECORDING)
     scene = recording.header.site
     followed = play(recording, case.law, case.calendars) if ViolationKind.SPEED in scene.rules else ()
     stored = case.folder / REFERENCE

@@ -33,7 +33,7 @@ class Tally:
     vehicles: int = 0
     offenders: int = 0
     counted: int = 0
-    """Offenders whose plate is large and clean enough to count."""
+    """Offenders whose plate is large and clean enough to count, and who are seen doing it."""
     found: int = 0
     """Of them, accepted rightly."""
     accepted: int = 0
@@ -83,7 +83,7 @@ def score(
         (kind, vehicle)
         for kind in tallies
         for vehicle in vehicles
-        if kind in vehicle.violations and vehicle.counts and (kind, vehicle.id) not in found
+        if vehicle.counts(kind) and (kind, vehicle.id) not in found
     ]
     false = [each for each in judged if each.decision.outcome == "accepted" and not each.is_right]
     return Score(tallies, judged, missed, false)
@@ -92,7 +92,7 @@ def score(
 def _tally(kind: str, judged: Sequence[Judged], vehicles: Sequence[Vehicle]) -> Tally:
     mine = [each for each in judged if each.decision.kind == kind]
     offenders = [vehicle for vehicle in vehicles if kind in vehicle.violations]
-    counted = {vehicle.id for vehicle in offenders if vehicle.counts}
+    counted = {vehicle.id for vehicle in offenders if vehicle.counts(kind)}
     found = {each.vehicle.id for each in mine if each.vehicle and _is_found(each)} & counted
     seen = {each.vehicle.id for each in mine if each.vehicle}
     outcomes = [each.decision.outcome for each in mine]

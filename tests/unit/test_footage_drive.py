@@ -18,7 +18,7 @@ from simulation.footage_parts import SignalPlan
 from simulation.footage_scenario import Scenario, load_scenario
 from simulation.footage_site import site_file
 from simulation.footage_traffic import Trip, trips
-from simulation.footage_truth import passage_of
+from simulation.footage_truth import passage_of, truth_lines
 from simulation.road.dirt import soil
 from simulation.road.light import Sky
 
@@ -103,6 +103,19 @@ def _sighted(trip: Trip, scenario: Scenario) -> dict[int, tuple[tuple[float, flo
 def test_truth_at_the_light(change: dict[str, object], expected: list[ViolationKind]) -> None:
     """The gate would call a right decision wrong, or a wrong one right."""
     assert found(**change) == expected
+
+
+def test_truth_says_what_the_camera_does_not_see() -> None:
+    """A stand that a bus hides would count as a miss."""
+    stands = {"kind": "sedan", "lane": "L1", "speed_kmh": 36, "enters_at_s": 5.0}
+    scenario = road(vehicles=[stands | {"stops": [{"past_line_m": 6.6, "until_s": 16.5}]}])
+    (trip,) = cast = trips(scenario, 1)
+    seen = _sighted(trip, scenario)
+    first, last = min(seen), max(seen)
+    hidden = {frame: corners for frame, corners in seen.items() if frame < first + 25 or frame > last - 25}
+    for places, shown in ((seen, True), (hidden, False)):
+        (line,) = truth_lines(scenario, cast, {trip.id: places}, INPUTS)
+        assert [(each["kind"], each["shown"]) for each in line["violations"]] == [("stop_line", shown)]
 
 
 @pytest.mark.parametrize("name", ["junction", "busway", "highway", "gantry", "kerb"])

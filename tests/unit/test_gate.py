@@ -29,8 +29,8 @@ def decision(**changes: Any) -> Decision:
 
 def vehicle(**changes: Any) -> Vehicle:
     given = {
-        "id": 1, "plate": "B1234XYZ", "violations": frozenset({"speed"}), "width_px": 90.0, "readable": True,
-        "speed_kmh": 80.0, "places": {10: (104.0, 52.0)},
+        "id": 1, "plate": "B1234XYZ", "violations": frozenset({"speed"}), "hidden": frozenset(), "width_px": 90.0,
+        "readable": True, "speed_kmh": 80.0, "places": {10: (104.0, 52.0)},
     }  # fmt: skip
     return Vehicle(**(given | changes))
 
@@ -69,6 +69,13 @@ def test_small_and_dirty_plates_are_not_held_against_the_unit() -> None:
     result = scored([], [vehicle(width_px=69.0), vehicle(id=2, readable=False)])
     assert result.tallies["speed"].recall is None
     assert result.tallies["speed"].offenders == 2
+
+
+def test_what_is_not_shown_is_not_held_against_the_unit() -> None:
+    """A stand behind a bus would count as a miss; an accusation of it still has to be right."""
+    hidden = vehicle(hidden=frozenset({"speed"}))
+    assert scored([], [hidden]).tallies["speed"].recall is None
+    assert scored([decision()], [hidden]).tallies["speed"].precision == 1.0
 
 
 def test_a_review_is_no_accusation_and_no_find() -> None:
@@ -120,7 +127,7 @@ def test_a_maintainers_own_footage_is_a_clip(tmp_path: Path) -> None:
     (case,) = find(tmp_path, ())
     assert (case.name, case.video.name, case.law.name) == ("mine/gate", "gate.mkv", "law")
     (line,) = truth(folder / "truth.jsonl")
-    assert (line.plate, line.violations, line.counts) == ("B1234XYZ", frozenset({"speed"}), True)
+    assert (line.plate, line.violations, line.counts("speed")) == ("B1234XYZ", frozenset({"speed"}), True)
 
 
 @pytest.mark.parametrize(("left_out", "said"), [("no_start", "has no start"), ("no_site", "draw the site")])

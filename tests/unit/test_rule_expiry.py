@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 import pytest
 from roads import ODD, TUESDAY_24TH, WIB, drive, follow, judge, read, scene, vote
 
+from agent.rules.expiry import lacks_reads
 from agent.types import Expiry, Point, Violation, ViolationKind
 
 
@@ -68,6 +69,22 @@ def test_expiry_needs_reads_that_agree(said: tuple[Expiry, ...]) -> None:
 def test_one_misread_of_many_changes_nothing() -> None:
     """A glare on one of six frames does not let an offender go."""
     assert expiry(*[MARCH_2025] * 5, Expiry(8, 2025, 0.92)) is not None
+
+
+@pytest.mark.parametrize(
+    ("rules", "said", "lacking"),
+    [
+        (["odd_even"], [], False),
+        (["expiry"], [], True),
+        (["expiry"], [MARCH_2025], True),
+        (["expiry"], [MARCH_2025, Expiry(8, 2025, 0.95)], True),
+        (["expiry"], [MARCH_2025, MARCH_2025], False),
+    ],
+)
+def test_reading_goes_on_until_the_line_is_settled(rules: list[str], said: list[Expiry], lacking: bool) -> None:
+    """The number is settled from afar, where no second line is to be seen: the rule would never find anybody."""
+    track = follow(TUESDAY_24TH, lambda s: Point(150, 120), 1, reads=[read(ODD, expiry=each) for each in said])
+    assert lacks_reads(track, scene(rules=rules)) == lacking
 
 
 def test_expiry_holds_in_lanes_only() -> None:

@@ -11,9 +11,10 @@ import pytest
 from roads import ODD, TUESDAY_24TH, judge, vote
 
 from agent.plate import VehicleClass
-from agent.rules.pace import PLATE_HEIGHTS_M, Pace, measure
+from agent.rules.pace import Pace, measure
 from agent.scene import Scene
 from agent.types import Box, Detection, Point, Track, TrackPoint, Violation, ViolationKind
+from agent.vehicle import plate_height_m
 
 FOCAL_PX, CAMERA_M, PITCH = 1800.0, 6.0, 0.18
 """A camera 6 m above the road that looks 10 degrees down at traffic that comes towards it."""
@@ -110,7 +111,7 @@ def test_the_stated_interval_is_honest(speed_kmh: float, drift_px: float) -> Non
     """Of a thousand drivers, 950 are told an interval that holds their true speed: each on a site measured with its
     errors, with a plate as high as its class's are, and a detector that jitters, or sits low for some frames."""
     rng = Random(round(speed_kmh + 10 * drift_px))
-    mean_m, error_m = PLATE_HEIGHTS_M[VehicleClass.PASSENGER, True]
+    mean_m, error_m = plate_height_m(VehicleClass.PASSENGER, True)
     sites, held, off = [site(rng) for _ in range(20)], 0, []
     for n in range(200):
         track = car(speed_kmh, z_m=rng.gauss(mean_m, error_m), noise_px=0.6, drift_px=drift_px, rng=rng)

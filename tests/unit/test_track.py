@@ -221,6 +221,33 @@ def test_reads_are_spent_where_they_count() -> None:
     assert not worth_reading(small)
 
 
+def test_what_comes_near_is_read_anew() -> None:
+    """A fast car's plate would have used up the reader's patience from afar, and be missed from near."""
+    tracker = Tracker()
+    read_at = []
+    for index in range(30):
+        (track,) = tracker.update(
+            index, START, index * 40_000_000, [plate(100, 100 + 2 * index, width=40 * 1.03**index)]
+        )
+        if worth_reading(track):
+            read_at.append(index)
+            tracker.attach_read(1, read("B1234XYZ", 0.2))
+    assert len(read_at) >= 18
+    assert max(b - a for a, b in pairwise(read_at)) <= 3
+
+
+def test_a_rule_may_want_more_reads() -> None:
+    """The second line is legible from near only, when the number has long been settled."""
+    tracker = Tracker()
+    reads = 0
+    for index in range(100):
+        (track,) = tracker.update(index, START, index * 40_000_000, [plate(100, 100)])
+        if worth_reading(track, wanted=index < 75):
+            reads += 1
+            tracker.attach_read(1, read("B1234XYZ"))
+    assert reads == 8 + 22 + 2
+
+
 def test_unreadable_plates_are_tried_less_often() -> None:
     """A plate under mud does not take the reader's time from the others."""
     tracker = Tracker()

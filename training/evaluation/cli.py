@@ -15,7 +15,7 @@ from agent.app import GRAMMARS, load_networks, model_settings
 from agent.bench import machine
 from agent.capture import read_image
 from agent.config import MAX_THREADS, ModelSettings
-from agent.errors import CakraError
+from agent.errors import CakraError, exit_code
 from agent.reading import progress
 from agent.types import Detector, Image, Reader
 from agent.validate import Thresholds
@@ -47,20 +47,7 @@ class Run:
 def main(argv: Sequence[str] | None = None) -> int:
     """Evaluate; a fault is told in one line."""
     args = _parser().parse_args(argv)
-    try:
-        return evaluate(args)
-    except CakraError as error:
-        print(f"cakra-evaluate: {error}", file=sys.stderr)
-        return error.exit_code
-    except BrokenPipeError:
-        sys.stderr.close()
-        return 1
-    except OSError as error:
-        where = f"{error.filename}: " if error.filename else ""
-        print(f"cakra-evaluate: {where}{error.strerror or error}; check the path and its rights", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        return 130
+    return exit_code("cakra-evaluate", lambda: evaluate(args))
 
 
 def _parser() -> argparse.ArgumentParser:
