@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 import torch
 
-from agent.ocr import expiry_place, rectify
+from agent.ocr import expiry_places, rectify
 from agent.types import PlateColour
 from training.glyphs import ALPHABET
 from training.labels import expiry_dates, held_back, load_labels
@@ -22,7 +22,7 @@ from training.reader_render import (
     CORNER_UNIT,
     HEIGHT,
     MARGIN,
-    STRIP_WIDTH,
+    UNKNOWN,
     WIDTH,
     Composer,
     Sample,
@@ -82,16 +82,15 @@ class Exam:
         return [np.concatenate(column) for column in zip(*parts, strict=True)]
 
 
-def exams(data: Path, shards: Path, expiry: bool) -> list[Exam]:
-    """Those of the plate reader, or of the expiry reader."""
+def exams(data: Path, shards: Path) -> list[Exam]:
+    """All of them; the rendered crops are kept beside the shards."""
     composer = Composer(9000, training_plates(data), scenery_files(data))
     path = shards / VALIDATION_SHARD
     if not path.with_suffix(".pictures.npy").exists():
-        write_shard(composer.expiry_sample if expiry else composer.sample, path, RENDERED)
+        write_shard(composer.sample, path, RENDERED)
     rendered = Exam("rendered", np.load(path.with_suffix(".pictures.npy")), np.load(path.with_suffix(".labels.npy")))
-    if expiry:
-        return [dated_exam(data), rendered]
-    return [*(held_back_exam(data, c) for c in (PlateColour.WHITE, PlateColour.BLACK)), street_exam(data), rendered]
+    plain = [held_back_exam(data, c) for c in (PlateColour.WHITE, PlateColour.BLACK)]
+    return [*plain, street_exam(data), dated_exam(data), rendered]
 
 
 def held_back_exam(data: Path, colour: PlateColour) -> Exam:
@@ -118,8 +117,8 @@ def dated_exam(data: Path) -> Exam:
     dates, samples = expiry_dates(data / "train/id_white"), []
     for plate in load_labels(data / "train/id_white"):
         if held_back(plate.text) and (date := dates.get(plate.file.name)):
-            strip = rectify(cv2.imread(str(plate.file)), expiry_place(plate.corners), STRIP_WIDTH, HEIGHT)
-            samples.append(Sample(strip, date, -1, 1, None))
+            line = rectify(cv2.imread(str(plate.file)), expiry_places(plate.corners)[0], WIDTH, HEIGHT)
+            samples.append(Sample(line, date, UNKNOWN, 1, None))
     return _exam("held_back_dates", samples)
 
 

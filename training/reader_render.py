@@ -2,7 +2,7 @@
 
 A crop is what `agent.ocr.rectify` cuts: the detector's four corners, widened by MARGIN on each side, pulled to
 160 x 48. So the composed plate is warped with corners that are wrong by what detectors are wrong by. A crop of the
-expiry line is what `agent.ocr.expiry_place` bounds, pulled to 192 x 48.
+expiry line is one of `agent.ocr.expiry_places`, pulled to the same size.
 
 `python -m training.reader_render --out DIR --shards N` writes shards that `training.reader` picks up while it runs.
 """
@@ -17,7 +17,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from agent.ocr import MARGIN, exact_places, expiry_place, widened
+from agent.ocr import MARGIN, exact_places, expiry_places, widened
 from agent.types import Image, PlateColour
 from simulation.plates import PREFIXES, Draw, Mask, PlateSpec, Style, Vehicle, draw_ink
 from training.augment import patch, photograph, weather
@@ -26,9 +26,8 @@ from training.glyphs import ALPHABET, GLYPH_HEIGHT, Typeface, fonts, photographe
 from training.labels import LabelledPlate, expiry_dates, held_back, load_labels
 
 WIDTH, HEIGHT = 160, 48
-STRIP_WIDTH = 192
 FLAT_HEIGHT, REAL_HEIGHT = 60, 64
-FLAT_STRIP_HEIGHT = 96
+FLAT_DATED_HEIGHT = 96
 """Height of a flat plate of which only the expiry line is looked at."""
 COLOURS = tuple(c for c in PlateColour if c is not PlateColour.UNKNOWN)
 MAX_TEXT = 10
@@ -177,40 +176,43 @@ class Composer:
             return self._negative()
         if kind < 0.12:
             return self._foreign()
-        return self.retoned() if kind < 0.34 and self._real else self._composed()
+        if kind < 0.20:
+            return self.expiry_sample()
+        return self.retoned() if kind < 0.40 and self._real else self._composed()
 
     def expiry_sample(self) -> Sample:
-        """The lower right of a plate, with `MMYY` as its text; one in eight without a date."""
+        """The second line of a plate, with `MMYY` as its text; one in eight without a date."""
         rng = self._rng
-        if self._dated and rng.random() < 0.15:
-            return self.dated()
+        if self._dated and rng.random() < 0.2:
+            return self._dated_sample()
         colour = COLOURS[int(rng.choice(len(COLOURS), p=[SHARES[c] for c in COLOURS]))]
-        vehicle: Vehicle = "motorcycle" if rng.random() < 0.5 else "car"
+        vehicle: Vehicle = "motorcycle" if rng.random() < 0.55 else "car"
         date = (int(rng.integers(1, 13)), int(rng.integers(*YEARS))) if rng.random() < 0.87 else None
-        flat = self._flat(PlateSpec(random_text(rng), date, colour, self._style(colour), vehicle), FLAT_STRIP_HEIGHT)
+        flat = self._flat(PlateSpec(random_text(rng), date, colour, self._style(colour), vehicle), FLAT_DATED_HEIGHT)
         canvas, corners = self._surround(flat)
         width_px = float(np.exp(rng.uniform(np.log(70), np.log(330))))
         quad = self._posed(vehicle)
         seen = self._cornered(quad)
+        place = 0 if vehicle == "car" else 1
         if rng.random() < 0.15:  # corners around the number alone
-            seen[2:] += (seen[1::-1] - seen[2:]) * rng.uniform(0.05, 0.28)
-        matrix = to_crop(expiry_place(seen), STRIP_WIDTH)
-        warped = _warp(canvas, matrix @ cv2.getPerspectiveTransform(corners, quad), STRIP_WIDTH)
+            seen[2:] += (seen[1::-1] - seen[2:]) * rng.uniform(0.18, 0.3)
+            place = 2
+        matrix = to_crop(expiry_places(seen)[place])
+        warped = _warp(canvas, matrix @ cv2.getPerspectiveTransform(corners, quad))
         # a car's expiry line is a twentieth of its plate's width high, a motorcycle's a twelfth
-        readable = width_px / (20 if vehicle == "car" else 12) > 5.5
+        readable = date is not None and width_px / (20 if vehicle == "car" else 12) > 5.0
         text = f"{date[0]:02d}{date[1] % 100:02d}" if date else ""
-        return Sample(photograph(warped, rng, width_px), text, UNKNOWN, int(readable and date is not None), None)
+        return Sample(photograph(warped, rng, min(230.0, width_px * 1.9)), text, UNKNOWN, int(readable), None)
 
-    def dated(self) -> Sample:
+    def _dated_sample(self) -> Sample:
         """The expiry line of a photographed plate, each year as often as the others."""
-        years = sorted(self._dated)
-        crops = self._dated[years[int(self._rng.integers(len(years)))]]
-        real = crops[int(self._rng.integers(len(crops)))]
+        rng, years = self._rng, sorted(self._dated)
+        crops = self._dated[years[int(rng.integers(len(years)))]]
+        real = crops[int(rng.integers(len(crops)))]
         scene = self._retoned_scene(real)
         seen = self._cornered(scene.corners * 48 / REAL_HEIGHT) * REAL_HEIGHT / 48
-        warped = _warp(scene.picture, to_crop(expiry_place(seen), STRIP_WIDTH), STRIP_WIDTH)
-        width_px = float(np.exp(self._rng.uniform(np.log(120), np.log(330))))
-        return Sample(photograph(warped, self._rng, width_px), real.expiry, UNKNOWN, 1, None)
+        warped = _warp(scene.picture, to_crop(expiry_places(seen)[0]))
+        return Sample(photograph(warped, rng, float(rng.uniform(100, 230))), real.expiry, UNKNOWN, 1, None)
 
     # --- composed plates ---
 
@@ -476,14 +478,14 @@ class Composer:
         return Sample(shot, "", UNKNOWN, 0, None)
 
 
-def to_crop(quad: np.ndarray, width: int = WIDTH) -> np.ndarray:
+def to_crop(quad: np.ndarray) -> np.ndarray:
     """Homography that brings a quadrilateral to a crop's edges."""
-    target = np.float32([[0, 0], [width, 0], [width, HEIGHT], [0, HEIGHT]])
+    target = np.float32([[0, 0], [WIDTH, 0], [WIDTH, HEIGHT], [0, HEIGHT]])
     return np.asarray(cv2.getPerspectiveTransform(np.asarray(quad, np.float32), target))
 
 
-def _warp(canvas: np.ndarray, matrix: np.ndarray, width: int = WIDTH) -> np.ndarray:
-    return cv2.warpPerspective(canvas, matrix, (width, HEIGHT), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT)
+def _warp(canvas: np.ndarray, matrix: np.ndarray) -> np.ndarray:
+    return cv2.warpPerspective(canvas, matrix, (WIDTH, HEIGHT), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT)
 
 
 def _small(file: Path) -> Image:
@@ -530,7 +532,6 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", type=Path, default=Path("../shared/data"))
     parser.add_argument("--out", type=Path, required=True, help="folder of the shards, outside the repository")
-    parser.add_argument("--expiry", action="store_true", help="crops of the expiry line instead of whole plates")
     parser.add_argument("--shards", type=int, default=30)
     parser.add_argument("--first", type=int, default=0, help="number of the first shard; also its seed")
     parser.add_argument("--size", type=int, default=8192)
@@ -543,7 +544,7 @@ def main() -> None:
         if path.with_suffix(".pictures.npy").exists():
             continue
         composer.reseed(number)
-        write_shard(composer.expiry_sample if args.expiry else composer.sample, path, args.size)
+        write_shard(composer.sample, path, args.size)
         print(path, flush=True)
 
 
