@@ -18,7 +18,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from agent.lattice import ANY_TEXT, character_confidence, search, softmax
+from agent.lattice import character_confidence, search, softmax
 from agent.plate import EXPIRY_DATE, Grammar
 from agent.tflite import Network
 from agent.types import Candidate, Corners, Expiry, Image, PlateColour, PlateRead, Point
@@ -33,6 +33,9 @@ MIN_EXPIRY_PLATE_PX = 24.0
 """The expiry line of a lower plate is less than 5 pixels high; it is not looked for."""
 MIN_EXPIRY = 0.5
 """An expiry line less probable than this is not reported: it is small, and half of a date accuses the wrong person."""
+NO_DATE = 0.05
+"""Prior odds that no date stands where one is looked for: of those tried, the one with the least Brier score on
+rendered lines (`training.calibrate`)."""
 SURE_EXPIRY = 0.9
 """An expiry line this probable is not looked for in the other places."""
 SECOND_LOOK = 0.08
@@ -182,7 +185,7 @@ class PlateReader:
         for place in expiry_places(plate):
             crop = rectify(image, place, self._width, self._height)
             lattice = self._network.run(np.ascontiguousarray(crop[..., ::-1]))["text"]
-            dates = search(lattice, EXPIRY_DATE, 1, self._temperature, outside=ANY_TEXT)
+            dates = search(lattice, EXPIRY_DATE, 1, self._temperature, outside=NO_DATE)
             best = max((best, *dates), key=lambda date: date.probability)
             if best.probability > SURE_EXPIRY:
                 break

@@ -20,8 +20,8 @@ import numpy as np
 from tqdm import tqdm
 
 from agent import plate as plates
-from agent.lattice import ANY_TEXT, OUTSIDE, search
-from agent.ocr import PlateReader
+from agent.lattice import OUTSIDE, search
+from agent.ocr import NO_DATE, PlateReader
 from agent.plate import EXPIRY_DATE, INDONESIAN, Grammar, fuse
 from agent.tflite import Network
 from agent.types import Candidate, PlateRead
@@ -60,7 +60,7 @@ class Prior:
         return search(lattice.logits, self.grammar, temperature=temperature, outside=self.outside)
 
 
-PLATES, DATES = Prior(INDONESIAN, OUTSIDE), Prior(EXPIRY_DATE, ANY_TEXT)
+PLATES, DATES = Prior(INDONESIAN, OUTSIDE), Prior(EXPIRY_DATE, NO_DATE)
 
 
 def fit_temperature(lattices: Sequence[Lattice], prior: Prior) -> float:
