@@ -39,7 +39,7 @@ from agent.scene import Scene
 from agent.settings import load_yaml
 from agent.tflite import Network
 from agent.track import Tracker
-from agent.types import Cuts, Detector, Frame, Lights, Reader
+from agent.types import Cuts, Detector, Frame, Lights, Reader, ViolationKind
 from agent.uplink import Uplink
 from agent.validate import Thresholds
 from wire.canonical import canonical_json, sha256_hex
@@ -69,12 +69,16 @@ def model_settings(folder: Path | None, threads: int) -> ModelSettings:
     return ModelSettings(threads=threads) if folder is None else ModelSettings.of_folder(folder, threads)
 
 
-def load_networks(settings: ModelSettings, grammar: str = "id") -> Networks:
-    """Raises ModelError."""
-    paths = (settings.detector, settings.reader, settings.expiry)
-    detector, reader, expiry = (Network.load(path, settings.threads) for path in paths)
-    digests = {network.manifest["name"]: network.manifest["sha256"] for network in (detector, reader, expiry)}
-    return Networks(PlateDetector(detector), PlateReader(reader, GRAMMARS[grammar], expiry), digests)
+def load_networks(settings: ModelSettings, grammar: str = "id", *, dated: bool = True) -> Networks:
+    """`dated`: whether expiry lines are read, too. Raises ModelError."""
+    detector, reader = (Network.load(path, settings.threads) for path in (settings.detector, settings.reader))
+    digests = {network.manifest["name"]: network.manifest["sha256"] for network in (detector, reader)}
+    return Networks(PlateDetector(detector), PlateReader(reader, GRAMMARS[grammar], dated=dated), digests)
+
+
+def _networks_for(scene: Scene, settings: ModelSettings) -> Networks:
+    """Expiry lines cost as much as the number: they are read where a rule asks for them. Raises ModelError."""
+    return load_networks(settings, dated=ViolationKind.EXPIRY in scene.rules)
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,7 +170,7 @@ def _filmed(settings: ReplaySettings, stack: ExitStack) -> Showing:
     """Pictures through the networks, recorded if that was asked."""
     frames = settings.source().frames()
     scene = settings.scene()
-    networks = load_networks(settings.models)
+    networks = _networks_for(scene, settings.models)
     stages = _stages(scene, networks)
     if settings.record:
         file = stack.enter_context(settings.record.open("w", encoding="utf-8"))
@@ -199,7 +203,8 @@ def _replay_folder(out: Path, scene: Scene, networks: Networks) -> ReplayFolder:
 def bench(settings: ReplaySettings) -> benchmark.Figures:
     """Measure this machine on one core."""
     benchmark.on_one_core()
-    scene, networks = settings.scene(), load_networks(settings.models)
+    scene = settings.scene()
+    networks = _networks_for(scene, settings.models)
     stages = _stages(scene, networks)
     pipeline = _pipeline(scene, stages, settings.law, settings.calendars, settings.validation)
     return benchmark.measure(settings.video, settings.source().frames(), pipeline)
@@ -210,7 +215,7 @@ def run_agent(config: UnitConfig, stop: threading.Event) -> None:
     source = open_source(config.source.path, config.source.start, config.source.folder_fps)
     key = load_key(config.key)
     scene = Scene.load(config.site)
-    networks = load_networks(config.models)
+    networks = _networks_for(scene, config.models)
     stages = _stages(scene, networks, config.lights)
     pipeline = _pipeline(scene, stages, config.law, config.calendars, config.validation)
     reporter = Reporter(Bundler(config.unit_id, scene, _provenance(networks, config.digest), key, _evidence(config)))

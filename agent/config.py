@@ -43,7 +43,7 @@ class SourceSettings(Section):
     """How many pictures of a folder make a second."""
 
 
-NETWORKS = ("detector", "reader", "expiry")
+NETWORKS = ("detector", "reader")
 """The fields of `ModelSettings` that are networks."""
 
 
@@ -52,7 +52,6 @@ class ModelSettings(Section):
 
     detector: Path = HOME / "models" / "plate_detector.tflite"
     reader: Path = HOME / "models" / "plate_reader.tflite"
-    expiry: Path = HOME / "models" / "plate_expiry.tflite"
     threads: int = Field(default=1, ge=1, le=MAX_THREADS)
     """Threads of each network; one leaves the other cores to capture and encoding."""
 

@@ -35,8 +35,6 @@ FORLORN = 1e-5
 OUTSIDE = 0.01
 """Prior odds that what the network sees is no text of the grammar at all. Where it is sure of such a text, nothing that
 the grammar can bend it into gets a high probability."""
-ANY_TEXT = 1.0
-"""Odds with which the grammar's texts are no more likely than any others, or than no text at all."""
 
 
 @dataclass(slots=True)

@@ -3,9 +3,9 @@
 The crop is the detector's quadrilateral, grown by a margin because corners are never exact, pulled straight to the
 network's size. The network answers with a CTC lattice (40 steps of blank and 36 characters), the plate's colour, where
 the plate's corners really are, and whether this can be read at all; `agent.lattice` finds the texts. Where the corners
-are elsewhere than the crop took them to be, it is cut again and looked at a second time; the surer answer counts. A
-small network of its own reads the expiry line from the plate's lower half: on the crop of the whole plate that line is
-6 pixels high.
+are elsewhere than the crop took them to be, it is cut again and looked at a second time; the surer answer counts. The
+expiry line, 6 pixels high in the crop of the whole plate, is read from crops of the places where it may be, by the same
+network under a grammar of dates.
 """
 
 from __future__ import annotations
@@ -18,20 +18,26 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from agent.lattice import ANY_TEXT, character_confidence, search, softmax
+from agent.lattice import character_confidence, search, softmax
 from agent.plate import EXPIRY_DATE, Grammar
 from agent.tflite import Network
 from agent.types import Candidate, Corners, Expiry, Image, PlateColour, PlateRead, Point
 
 MARGIN = 0.05
 """Share of the plate's width and height that is cut in addition on every side; the network was trained with it."""
-EXPIRY_MARGIN = 0.08
-"""The same for the plate's lower half, from which the expiry line is read."""
+EXPIRY_PLACES = ((0.22, 0.64, 0.74, 1.0), (0.40, 0.58, 1.02, 1.0), (0.30, 0.84, 1.02, 1.24))
+"""Where an expiry line may be, in shares of the plate's sides (left, top, right, bottom): in the middle of a car's
+plate, at the right of a motorcycle's, and below the corners where these were put around the number alone."""
 MIN_SIDE_PX = 4.0
 MIN_EXPIRY_PLATE_PX = 24.0
 """The expiry line of a lower plate is less than 5 pixels high; it is not looked for."""
 MIN_EXPIRY = 0.5
 """An expiry line less probable than this is not reported: it is small, and half of a date accuses the wrong person."""
+NO_DATE = 0.05
+"""Prior odds that no date stands where one is looked for: of those tried, the one with the least Brier score on
+rendered lines (`training.calibrate`)."""
+SURE_EXPIRY = 0.9
+"""An expiry line this probable is not looked for in the other places."""
 SECOND_LOOK = 0.08
 """Mean distance, in heights of the crop, between a plate's corners and where they should be, from which on it is cut
 again: 4 pixels. From less on, distant plates are read worse: the surer of two answers is too often the wrong one."""
@@ -66,12 +72,6 @@ def widened(corners: Sequence[Point] | NDArray[np.float32], margin: float) -> ND
     return np.array(grown, np.float32)
 
 
-def lower_half(corners: NDArray[np.float32]) -> NDArray[np.float32]:
-    """The quadrilateral of the plate's lower half, where the expiry line is; (4, 2) like `corners`."""
-    tl, tr, br, bl = corners
-    return np.array([(tl + bl) / 2, (tr + br) / 2, br, bl], np.float32)
-
-
 def _shrunk(image: Image, quad: NDArray[np.float32], share: float) -> tuple[Image, NDArray[np.float32]]:
     """The part of the picture around the quadrilateral, made smaller by area, and the quadrilateral in it."""
     height, width = image.shape[:2]
@@ -91,6 +91,14 @@ def placed_in(quad: NDArray[np.float32], places: NDArray[np.float32]) -> NDArray
     square = np.array([[0, 0], [1, 0], [1, 1], [0, 1]], np.float32)
     moved = cv2.perspectiveTransform(places[None].astype(np.float32), cv2.getPerspectiveTransform(square, quad))
     return np.asarray(moved[0], np.float32)
+
+
+def expiry_places(corners: NDArray[np.float32]) -> list[NDArray[np.float32]]:
+    """The quadrilaterals in which a plate's expiry line is looked for; (4, 2) each, like `corners`."""
+    return [
+        placed_in(corners, np.array([[left, top], [right, top], [right, bottom], [left, bottom]], np.float32))
+        for left, top, right, bottom in EXPIRY_PLACES
+    ]
 
 
 def exact_places() -> NDArray[np.float32]:
@@ -116,13 +124,13 @@ class _Look:
 
 
 class PlateReader:
-    """Reads plates with one network under one grammar, and their expiry lines with another network."""
+    """Reads plates with one network: the number under a grammar, the expiry line under that of dates."""
 
-    def __init__(self, network: Network, grammar: Grammar, expiry: Network | None = None) -> None:
-        """`expiry`: None where nobody asks for the second line."""
+    def __init__(self, network: Network, grammar: Grammar, *, dated: bool = True) -> None:
+        """`dated`: False where nobody asks for the expiry line."""
         self._network = network
         self._grammar = grammar
-        self._expiry_network = expiry
+        self._dated = dated
         self._height, self._width, _ = network.picture_shape
         manifest = network.manifest
         self._temperature = float(manifest.get("temperature", 1.0))
@@ -170,18 +178,18 @@ class PlateReader:
         return character_confidence(look.outputs["text"], look.candidates[0].text, self._temperature)
 
     def _expiry(self, image: Image, plate: NDArray[np.float32]) -> Expiry | None:
-        """None where no second line is to be seen, or not clearly."""
-        network = self._expiry_network
-        if network is None or min(math.dist(plate[0], plate[3]), math.dist(plate[1], plate[2])) < MIN_EXPIRY_PLATE_PX:
+        """None where no expiry line is to be seen, or not clearly."""
+        if not self._dated or min(math.dist(plate[0], plate[3]), math.dist(plate[1], plate[2])) < MIN_EXPIRY_PLATE_PX:
             return None
-        height, width, _ = network.picture_shape
-        strip = rectify(image, widened(lower_half(plate), EXPIRY_MARGIN), width, height)
-        text = network.run(np.ascontiguousarray(strip[..., ::-1]))["text"]
-        temperature = float(network.manifest.get("temperature", 1.0))
-        dates = search(text, EXPIRY_DATE, 1, temperature, outside=ANY_TEXT)
-        if not dates or dates[0].probability < MIN_EXPIRY:
-            return None
-        return Expiry(int(dates[0].text[:2]), 2000 + int(dates[0].text[2:]), dates[0].probability)
+        best = Candidate("", MIN_EXPIRY)
+        for place in expiry_places(plate):
+            crop = rectify(image, place, self._width, self._height)
+            lattice = self._network.run(np.ascontiguousarray(crop[..., ::-1]))["text"]
+            dates = search(lattice, EXPIRY_DATE, 1, self._temperature, outside=NO_DATE)
+            best = max((best, *dates), key=lambda date: date.probability)
+            if best.probability > SURE_EXPIRY:
+                break
+        return Expiry(int(best.text[:2]), 2000 + int(best.text[2:]), best.probability) if best.text else None
 
 
 def _is_plausible(plate: NDArray[np.float32], quad: NDArray[np.float32]) -> bool:

@@ -449,9 +449,9 @@ def _expiry(ink: Mask, spec: PlateSpec, rng: np.random.Generator, draw: Draw) ->
     glyphs = [_narrowed(g, stretch) for g in glyphs]
     gap, middle = tall * rng.uniform(0.1, 0.3), tall * rng.uniform(0.4, 0.9)
     length = _row(glyphs, gap) + middle
-    x = (width - length) / 2 + rng.normal(0, 0.02) * width
+    x = (width - length) / 2 + rng.normal(0, 0.03) * width
     if not car:
-        x = width - length - height * rng.uniform(0.08, 0.25)
+        x = width - length - height * rng.uniform(0.08, 0.4)
     y = height * rng.uniform(0.69, 0.76) if car else height * rng.uniform(0.9, 0.94) - tall
     for i, glyph in enumerate(glyphs):
         paste_ink(ink, glyph, x, y)

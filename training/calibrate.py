@@ -1,4 +1,4 @@
-"""Makes the readers' confidences probabilities: fits the temperatures that the manifests carry, and says how well.
+"""Makes the reader's confidence a probability: fits the temperature that the manifest carries, and says how well.
 
 `python -m training.calibrate --data ../shared/data` looks at plates that no training saw: the plates of train/id_white
 that are held back, re-toned, cut carelessly and photographed, and freshly rendered expiry lines. One half of the
@@ -20,8 +20,8 @@ import numpy as np
 from tqdm import tqdm
 
 from agent import plate as plates
-from agent.lattice import ANY_TEXT, OUTSIDE, search
-from agent.ocr import PlateReader
+from agent.lattice import OUTSIDE, search
+from agent.ocr import NO_DATE, PlateReader
 from agent.plate import EXPIRY_DATE, INDONESIAN, Grammar, fuse
 from agent.tflite import Network
 from agent.types import Candidate, PlateRead
@@ -60,7 +60,7 @@ class Prior:
         return search(lattice.logits, self.grammar, temperature=temperature, outside=self.outside)
 
 
-PLATES, DATES = Prior(INDONESIAN, OUTSIDE), Prior(EXPIRY_DATE, ANY_TEXT)
+PLATES, DATES = Prior(INDONESIAN, OUTSIDE), Prior(EXPIRY_DATE, NO_DATE)
 
 
 def fit_temperature(lattices: Sequence[Lattice], prior: Prior) -> float:
@@ -107,17 +107,19 @@ def look(network: Network, samples: Sequence[Sample]) -> list[Lattice]:
     return [Lattice(network.run(crop)["text"], s.text) for crop, s in zip(crops, readable, strict=True)]
 
 
-def calibrate(path: Path, samples: Sequence[Sample], prior: Prior) -> dict[str, float]:
-    """Fit and write the manifest's temperature; returns the reported half's figures."""
+def calibrate(path: Path, plates: Sequence[Sample], dates: Sequence[Sample]) -> None:
+    """Fit the temperature on half of the plates and write it, with the figures of the other half and of all dates."""
     network = Network.load(path)
-    fitting, reporting = halves(look(network, samples))
-    temperature = fit_temperature(fitting, prior)
-    figures = judged(reporting, prior, temperature)
+    fitting, reporting = halves(look(network, plates))
+    temperature = fit_temperature(fitting, PLATES)
+    figures = {
+        "calibration": judged(reporting, PLATES, temperature),
+        "expiry_calibration": judged(look(network, dates), DATES, temperature),
+    }
     beside = path.with_suffix(".json")
-    manifest = json.loads(beside.read_text()) | {"temperature": temperature, "calibration": figures}
+    manifest = json.loads(beside.read_text()) | {"temperature": temperature} | figures
     beside.write_text(json.dumps(manifest, indent=2) + "\n")
-    print(f"{path.stem}: temperature {temperature}, {figures}")
-    return figures
+    print(f"temperature {temperature}, {figures}")
 
 
 def track_reads(reader: PlateReader, composer: Composer) -> list[tuple[list[PlateRead], str]]:
@@ -144,9 +146,9 @@ def main() -> None:
     scenery = scenery_files(args.data)
     kept = [p for p in load_labels(args.data / "train/id_white") if held_back(p.text) and not p.unsure]
     unseen = Composer(20_261, kept, scenery)
-    calibrate(args.models / "plate_reader.tflite", [unseen.retoned() for _ in range(CROPS)], PLATES)
     dated = Composer(20_262, training_plates(args.data), scenery)
-    calibrate(args.models / "plate_expiry.tflite", [dated.expiry_sample() for _ in range(CROPS)], DATES)
+    retoned = [unseen.retoned() for _ in range(CROPS)]
+    calibrate(args.models / "plate_reader.tflite", retoned, [dated.expiry_sample() for _ in range(CROPS)])
     reader = PlateReader(Network.load(args.models / "plate_reader.tflite"), INDONESIAN)
     tracks = track_reads(reader, unseen)
     for correlation in (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.7, 1.0):

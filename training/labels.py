@@ -63,6 +63,12 @@ def load_labels(folder: Path) -> list[LabelledPlate]:
     ]
 
 
+def expiry_dates(folder: Path) -> dict[str, str]:
+    """`MMYY` by picture of a labelled folder: the dates that a person could read, `training/labels/NAME_expiry.csv`."""
+    table = Path(__file__).with_name("labels") / f"{folder.name}_expiry.csv"
+    return {row["file"]: row["expiry"].replace(".", "") for row in read_table(table, ("file", "expiry"))}
+
+
 def read_labels(folder: Path) -> list[Label]:
     """Every row of `folder/labels.csv`. UsageError, one line, for a file that is not as described above."""
     table = folder / "labels.csv"

@@ -1,7 +1,6 @@
 """Trains the plate reader on rendered crops: CTC for the text, small heads for colour, corners and readability.
 
-`python -m training.reader --config training/config/reader.yaml --out DIR [--resume]`; `training/config/expiry.yaml`
-trains the same network on expiry lines.
+`python -m training.reader --config training/config/reader.yaml --out DIR [--resume]`.
 
 A renderer (training.reader_render) runs beside it until the config's number of shards is there; the training takes up
 each as it comes. It is judged by training.reader_exams, never by the dev sets.
@@ -11,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import signal
 import subprocess
 import sys
 import time
@@ -28,13 +28,13 @@ from tqdm import tqdm
 from training.machine import autocast, device
 from training.reader_exams import Exam, exams
 from training.reader_net import ReaderNet
-from training.reader_render import CORNER_UNIT, STRIP_WIDTH, UNKNOWN, WIDTH
+from training.reader_render import CORNER_UNIT, UNKNOWN
 from training.reader_shards import COLOUR, CORNERS, PLACED, READABLE, Batch, Shards
 
 
 def build(config: dict) -> ReaderNet:
-    """The network of a config: whole plates, or the wider crops of expiry lines."""
-    return ReaderNet(STRIP_WIDTH if config["expiry"] else WIDTH, width=config["width"])
+    """The network of a config."""
+    return ReaderNet(width=config["width"])
 
 
 def loss_of(net: torch.nn.Module, batch: Batch) -> torch.Tensor:
@@ -135,7 +135,8 @@ def draw_curves(record: list[dict], path: Path) -> None:
 def renderer(config: dict, shards: Path) -> Iterator[None]:
     """Renders the shards that are missing, beside the training; returns when there is one to begin with."""
     command = [sys.executable, "-m", "training.reader_render", "--data", config["data"], "--out", str(shards)]
-    command += ["--shards", str(config["shard_count"]), *(["--expiry"] if config["expiry"] else [])]
+    command += ["--shards", str(config["shard_count"])]
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # so that the renderer is stopped, too
     process = subprocess.Popen(command)
     try:
         while not list(shards.glob("*.pictures.npy")) and process.poll() is None:
@@ -166,7 +167,7 @@ def main() -> None:
     elif args.start_from:
         trainer.start_from(args.start_from)
     with renderer(config, shards):
-        train(trainer, exams(data, shards, config["expiry"]), Shards(shards, config["seed"] + trainer.step))
+        train(trainer, exams(data, shards), Shards(shards, config["seed"] + trainer.step))
 
 
 def train(trainer: Trainer, sets: list[Exam], shards: Shards) -> None:

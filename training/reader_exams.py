@@ -13,14 +13,16 @@ import cv2
 import numpy as np
 import torch
 
+from agent.ocr import expiry_places, rectify
 from agent.types import PlateColour
 from training.glyphs import ALPHABET
-from training.labels import held_back, load_labels
+from training.labels import expiry_dates, held_back, load_labels
 from training.reader_render import (
     COLOURS,
     CORNER_UNIT,
     HEIGHT,
     MARGIN,
+    UNKNOWN,
     WIDTH,
     Composer,
     Sample,
@@ -80,16 +82,15 @@ class Exam:
         return [np.concatenate(column) for column in zip(*parts, strict=True)]
 
 
-def exams(data: Path, shards: Path, expiry: bool) -> list[Exam]:
-    """Those of the plate reader, or of the expiry reader (for which no photographed dates are labelled)."""
+def exams(data: Path, shards: Path) -> list[Exam]:
+    """All of them; the rendered crops are kept beside the shards."""
     composer = Composer(9000, training_plates(data), scenery_files(data))
     path = shards / VALIDATION_SHARD
     if not path.with_suffix(".pictures.npy").exists():
-        write_shard(composer.expiry_sample if expiry else composer.sample, path, RENDERED)
+        write_shard(composer.sample, path, RENDERED)
     rendered = Exam("rendered", np.load(path.with_suffix(".pictures.npy")), np.load(path.with_suffix(".labels.npy")))
-    if expiry:
-        return [rendered]
-    return [*(held_back_exam(data, c) for c in (PlateColour.WHITE, PlateColour.BLACK)), street_exam(data), rendered]
+    plain = [held_back_exam(data, c) for c in (PlateColour.WHITE, PlateColour.BLACK)]
+    return [*plain, street_exam(data), dated_exam(data), rendered]
 
 
 def held_back_exam(data: Path, colour: PlateColour) -> Exam:
@@ -109,6 +110,16 @@ def street_exam(data: Path) -> Exam:
     plates = [p for p in load_labels(data / "train/id_white") if held_back(p.text)]
     draw: Callable[[], Sample] = Composer(4711, plates, scenery_files(data)).retoned
     return _exam("held_back_street", [draw() for _ in range(STREET)])
+
+
+def dated_exam(data: Path) -> Exam:
+    """The labelled expiry lines of held-back plates, cut at the plates' true corners."""
+    dates, samples = expiry_dates(data / "train/id_white"), []
+    for plate in load_labels(data / "train/id_white"):
+        if held_back(plate.text) and (date := dates.get(plate.file.name)):
+            line = rectify(cv2.imread(str(plate.file)), expiry_places(plate.corners)[0], WIDTH, HEIGHT)
+            samples.append(Sample(line, date, UNKNOWN, 1, None))
+    return _exam("held_back_dates", samples)
 
 
 def _exam(name: str, samples: list[Sample]) -> Exam:

@@ -1,9 +1,8 @@
 """A trained reader as int8 TFLite with its manifest, measured before and after quantisation.
 
 `python -m training.reader_export --config training/config/reader.yaml --checkpoint DIR/checkpoint.pt` writes
-`models/plate_reader.tflite`, with `training/config/expiry.yaml` `models/plate_expiry.tflite`; in the virtual
-environment of `training.quantise` (which says why), with opencv, pillow, pyyaml, tqdm and matplotlib beside it. Then
-`python -m training.calibrate` fits the temperatures.
+`models/plate_reader.tflite`; in the virtual environment of `training.quantise` (which says why), with opencv, pillow,
+pyyaml, tqdm and matplotlib beside it. Then `python -m training.calibrate` fits the temperature.
 """
 
 from __future__ import annotations
@@ -45,14 +44,14 @@ GOLDEN = Path("tests/golden")
 class Quantised(torch.nn.Module):
     """The exported network behind the float network's face, so that both sit the same exams."""
 
-    def __init__(self, network: Network, names: tuple[str, ...]) -> None:
+    def __init__(self, network: Network) -> None:
         super().__init__()
-        self._network, self._names = network, names
+        self._network = network
 
     def forward(self, crops: torch.Tensor) -> tuple[torch.Tensor, ...]:
         pictures = (crops.permute(0, 2, 3, 1) * 255).round().to(torch.uint8).numpy()
         rows = [self._network.run(np.ascontiguousarray(p)) for p in pictures]
-        return tuple(torch.from_numpy(np.stack([row[name] for row in rows])) for name in self._names)
+        return tuple(torch.from_numpy(np.stack([row[name] for row in rows])) for name in OUTPUTS)
 
 
 def load(checkpoint: Path) -> ReaderNet:
@@ -64,26 +63,14 @@ def load(checkpoint: Path) -> ReaderNet:
     return net.eval()
 
 
-class Head(torch.nn.Module):
-    """The outputs that ship: all of a plate reader, the text alone of an expiry reader."""
-
-    def __init__(self, net: ReaderNet, names: tuple[str, ...]) -> None:
-        super().__init__()
-        self._net, self._places = net, [OUTPUTS.index(name) for name in names]
-
-    def forward(self, crops: torch.Tensor) -> tuple[torch.Tensor, ...]:
-        outputs = self._net(crops)
-        return tuple(outputs[place] for place in self._places)
-
-
 def commit() -> str:
     return subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=True).stdout.strip()
 
 
-def write_golden(net: Head, names: tuple[str, ...], crops: np.ndarray, path: Path) -> None:
-    """`crops` (N, 48, W, 3) BGR and the float network's outputs, by name."""
+def write_golden(net: ReaderNet, crops: np.ndarray, path: Path) -> None:
+    """`crops` (N, 48, 160, 3) BGR and the float network's outputs, by name."""
     with torch.no_grad():
-        outputs = {name: o.numpy().astype(np.float32) for name, o in zip(names, net(to_input(crops)), strict=True)}
+        outputs = {name: o.numpy().astype(np.float32) for name, o in zip(OUTPUTS, net(to_input(crops)), strict=True)}
     path.parent.mkdir(parents=True, exist_ok=True)
     np.savez_compressed(path, crops=crops, **outputs)
 
@@ -97,31 +84,28 @@ def main() -> None:
     args = parser.parse_args()
     torch.set_num_threads(1)
     config = yaml.safe_load(args.config.read_text())
-    names = ("text",) if config["expiry"] else OUTPUTS
-    path = args.out / ("plate_expiry.tflite" if config["expiry"] else "plate_reader.tflite")
-    sets = exams(Path(config["data"]), args.shards or Path(config["shards"]), config["expiry"])
-    net = Head(load(args.checkpoint), names)
+    path = args.out / "plate_reader.tflite"
+    sets = exams(Path(config["data"]), args.shards or Path(config["shards"]))
+    net = load(args.checkpoint)
     seen = np.concatenate([exam.crops[:300] for exam in sets if exam.name in ("rendered", "held_back_street")])
     floats = {k: v for exam in sets for k, v in exam.score(net).items()}
     manifest = {
         "alphabet": ALPHABET,
         "temperature": 1.0,
-        "meaning": {name: MEANING[name] for name in names},
+        "meaning": MEANING,
         "data": DATA_SETS,
         "trained_from_commit": commit(),
         "steps": int(torch.load(args.checkpoint, weights_only=False, map_location="cpu")["step"]),
         "metrics_float": floats,
+        "colours": [c.value for c in COLOURS],
     }
-    if "colour" in names:
-        manifest["colours"] = [c.value for c in COLOURS]
-    quantise(net, np.ascontiguousarray(seen[..., ::-1]), names, path, manifest)
-    small = Quantised(Network.load(path), names)
+    quantise(net, np.ascontiguousarray(seen[..., ::-1]), OUTPUTS, path, manifest)
+    small = Quantised(Network.load(path))
     ints = {k: v for exam in sets for k, v in exam.score(small).items()}
     print("\n".join(f"{name:28} float {floats[name]:.4f}  int8 {ints[name]:.4f}" for name in floats))
     beside = path.with_suffix(".json")
     beside.write_text(json.dumps(json.loads(beside.read_text()) | {"metrics_int8": ints}, indent=2) + "\n")
-    if not config["expiry"]:
-        write_golden(net, names, sets[-1].crops[:24], GOLDEN / f"{path.stem}.npz")
+    write_golden(net, sets[-1].crops[:24], GOLDEN / f"{path.stem}.npz")
 
 
 if __name__ == "__main__":

@@ -2,7 +2,7 @@
 
 A crop is what `agent.ocr.rectify` cuts: the detector's four corners, widened by MARGIN on each side, pulled to
 160 x 48. So the composed plate is warped with corners that are wrong by what detectors are wrong by. A crop of the
-expiry line is what `agent.ocr.expiry_strip` cuts: the plate's lower half, pulled to 192 x 48.
+expiry line is one of `agent.ocr.expiry_places`, pulled to the same size.
 
 `python -m training.reader_render --out DIR --shards N` writes shards that `training.reader` picks up while it runs.
 """
@@ -17,22 +17,21 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from agent.ocr import EXPIRY_MARGIN, MARGIN, exact_places, lower_half, widened
+from agent.ocr import MARGIN, exact_places, expiry_places, widened
 from agent.types import Image, PlateColour
 from simulation.plates import PREFIXES, Draw, Mask, PlateSpec, Style, Vehicle, draw_ink
 from training.augment import patch, photograph, weather
 from training.foreign import draw_foreign
 from training.glyphs import ALPHABET, GLYPH_HEIGHT, Typeface, fonts, photographed, pressed
-from training.labels import LabelledPlate, held_back, load_labels
+from training.labels import LabelledPlate, expiry_dates, held_back, load_labels
 
 WIDTH, HEIGHT = 160, 48
-STRIP_WIDTH = 192
 FLAT_HEIGHT, REAL_HEIGHT = 60, 64
-FLAT_STRIP_HEIGHT = 96
+FLAT_DATED_HEIGHT = 96
 """Height of a flat plate of which only the expiry line is looked at."""
 COLOURS = tuple(c for c in PlateColour if c is not PlateColour.UNKNOWN)
 MAX_TEXT = 10
-YEARS = (2019, 2039)
+YEARS = (2010, 2040)
 UNKNOWN = -1
 CORNER_UNIT = 10_000
 """Corner offsets are kept as whole numbers of this share of the crop's sides."""
@@ -79,6 +78,8 @@ class RealCrop:
     image: Image
     corners: np.ndarray
     text: str
+    expiry: str
+    """`MMYY`; empty where it is not known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,7 +157,14 @@ class Composer:
         self._photographed = photographed(plates)
         self._pressed = [pressed(rng) for _ in range(80)]
         self._fonts = fonts()
-        self._real = [crop for plate in plates if not plate.unsure and (crop := _cut(plate)) is not None]
+        dates = expiry_dates(plates[0].file.parents[1]) if plates else {}
+        self._real = [
+            crop for p in plates if not p.unsure and (crop := _cut(p, dates.get(p.file.name, ""))) is not None
+        ]
+        self._dated: dict[str, list[RealCrop]] = {}
+        for crop in self._real:
+            if crop.expiry:
+                self._dated.setdefault(crop.expiry[2:], []).append(crop)
         self._scenery = [_small(file) for file in scenery]
 
     def reseed(self, seed: int) -> None:
@@ -168,25 +176,43 @@ class Composer:
             return self._negative()
         if kind < 0.12:
             return self._foreign()
-        return self.retoned() if kind < 0.34 and self._real else self._composed()
+        if kind < 0.20:
+            return self.expiry_sample()
+        return self.retoned() if kind < 0.40 and self._real else self._composed()
 
     def expiry_sample(self) -> Sample:
-        """The lower half of a plate, with `MMYY` as its text; one in eight without a date."""
+        """The second line of a plate, with `MMYY` as its text; one in eight without a date."""
         rng = self._rng
+        if self._dated and rng.random() < 0.2:
+            return self._dated_sample()
         colour = COLOURS[int(rng.choice(len(COLOURS), p=[SHARES[c] for c in COLOURS]))]
-        vehicle: Vehicle = "motorcycle" if rng.random() < 0.5 else "car"
+        vehicle: Vehicle = "motorcycle" if rng.random() < 0.55 else "car"
         date = (int(rng.integers(1, 13)), int(rng.integers(*YEARS))) if rng.random() < 0.87 else None
-        flat = self._flat(PlateSpec(random_text(rng), date, colour, self._style(colour), vehicle), FLAT_STRIP_HEIGHT)
+        flat = self._flat(PlateSpec(random_text(rng), date, colour, self._style(colour), vehicle), FLAT_DATED_HEIGHT)
         canvas, corners = self._surround(flat)
         width_px = float(np.exp(rng.uniform(np.log(70), np.log(330))))
         quad = self._posed(vehicle)
         seen = self._cornered(quad)
-        matrix = to_crop(widened(lower_half(seen), EXPIRY_MARGIN), STRIP_WIDTH)
-        warped = _warp(canvas, matrix @ cv2.getPerspectiveTransform(corners, quad), STRIP_WIDTH)
+        place = 0 if vehicle == "car" else 1
+        if rng.random() < 0.15:  # corners around the number alone
+            seen[2:] += (seen[1::-1] - seen[2:]) * rng.uniform(0.18, 0.3)
+            place = 2
+        matrix = to_crop(expiry_places(seen)[place])
+        warped = _warp(canvas, matrix @ cv2.getPerspectiveTransform(corners, quad))
         # a car's expiry line is a twentieth of its plate's width high, a motorcycle's a twelfth
-        readable = width_px / (20 if vehicle == "car" else 12) > 5.5
+        readable = date is not None and width_px / (20 if vehicle == "car" else 12) > 5.0
         text = f"{date[0]:02d}{date[1] % 100:02d}" if date else ""
-        return Sample(photograph(warped, rng, width_px), text, UNKNOWN, int(readable and date is not None), None)
+        return Sample(photograph(warped, rng, min(230.0, width_px * 1.9)), text, UNKNOWN, int(readable), None)
+
+    def _dated_sample(self) -> Sample:
+        """The expiry line of a photographed plate, each year as often as the others."""
+        rng, years = self._rng, sorted(self._dated)
+        crops = self._dated[years[int(rng.integers(len(years)))]]
+        real = crops[int(rng.integers(len(crops)))]
+        scene = self._retoned_scene(real)
+        seen = self._cornered(scene.corners * 48 / REAL_HEIGHT) * REAL_HEIGHT / 48
+        warped = _warp(scene.picture, to_crop(expiry_places(seen)[0]))
+        return Sample(photograph(warped, rng, float(rng.uniform(100, 230))), real.expiry, UNKNOWN, 1, None)
 
     # --- composed plates ---
 
@@ -404,9 +430,9 @@ class Composer:
         far, near = np.sort(np.exp(self._rng.uniform(np.log(40), np.log(200), 2)))
         return [self._shot(scene, float(width_px)) for width_px in np.geomspace(far, near, frames)]
 
-    def _retoned_scene(self) -> RetonedScene:
+    def _retoned_scene(self, real: RealCrop | None = None) -> RetonedScene:
         rng = self._rng
-        real = self._real[int(rng.integers(len(self._real)))]
+        real = real or self._real[int(rng.integers(len(self._real)))]
         picture = real.image.astype(np.float32)
         colour = PlateColour.WHITE
         if rng.random() < 0.65:
@@ -452,14 +478,14 @@ class Composer:
         return Sample(shot, "", UNKNOWN, 0, None)
 
 
-def to_crop(quad: np.ndarray, width: int = WIDTH) -> np.ndarray:
+def to_crop(quad: np.ndarray) -> np.ndarray:
     """Homography that brings a quadrilateral to a crop's edges."""
-    target = np.float32([[0, 0], [width, 0], [width, HEIGHT], [0, HEIGHT]])
+    target = np.float32([[0, 0], [WIDTH, 0], [WIDTH, HEIGHT], [0, HEIGHT]])
     return np.asarray(cv2.getPerspectiveTransform(np.asarray(quad, np.float32), target))
 
 
-def _warp(canvas: np.ndarray, matrix: np.ndarray, width: int = WIDTH) -> np.ndarray:
-    return cv2.warpPerspective(canvas, matrix, (width, HEIGHT), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT)
+def _warp(canvas: np.ndarray, matrix: np.ndarray) -> np.ndarray:
+    return cv2.warpPerspective(canvas, matrix, (WIDTH, HEIGHT), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT)
 
 
 def _small(file: Path) -> Image:
@@ -468,7 +494,7 @@ def _small(file: Path) -> Image:
     return np.asarray(cv2.resize(picture, None, fx=share, fy=share, interpolation=cv2.INTER_AREA), np.uint8)
 
 
-def _cut(plate: LabelledPlate) -> RealCrop | None:
+def _cut(plate: LabelledPlate, expiry: str) -> RealCrop | None:
     """The plate with its surroundings, shrunk to a plate height of about 64 pixels or less."""
     picture = cv2.imread(str(plate.file))
     if picture is None or not 4 <= len(plate.text) <= MAX_TEXT:
@@ -480,7 +506,8 @@ def _cut(plate: LabelledPlate) -> RealCrop | None:
     pad = 0.5 * tall * share
     x1, y1 = np.maximum(0, corners.min(0) - pad).astype(int)
     x2, y2 = (corners.max(0) + pad).astype(int)
-    return RealCrop(np.asarray(picture[y1:y2, x1:x2], np.uint8), (corners - [x1, y1]).astype(np.float32), plate.text)
+    image, inside = np.asarray(picture[y1:y2, x1:x2], np.uint8), (corners - [x1, y1]).astype(np.float32)
+    return RealCrop(image, inside, plate.text, expiry)
 
 
 def training_plates(data: Path) -> list[LabelledPlate]:
@@ -505,7 +532,6 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", type=Path, default=Path("../shared/data"))
     parser.add_argument("--out", type=Path, required=True, help="folder of the shards, outside the repository")
-    parser.add_argument("--expiry", action="store_true", help="crops of the expiry line instead of whole plates")
     parser.add_argument("--shards", type=int, default=30)
     parser.add_argument("--first", type=int, default=0, help="number of the first shard; also its seed")
     parser.add_argument("--size", type=int, default=8192)
@@ -518,7 +544,7 @@ def main() -> None:
         if path.with_suffix(".pictures.npy").exists():
             continue
         composer.reseed(number)
-        write_shard(composer.expiry_sample if args.expiry else composer.sample, path, args.size)
+        write_shard(composer.sample, path, args.size)
         print(path, flush=True)
 
 

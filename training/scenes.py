@@ -151,8 +151,8 @@ class Composer:
             art = self._some(self._art, rng, 1500, _draw_art)
             corners = _anywhere(width, _seen_aspect(art, rng), (self.width, self.height), rng)
             if _free(corners, plates, 1.25) and (judged := self._judged(Plate(corners, "exact"))):
-                if rng.random() < 0.5:
-                    _panel(image, corners, rng)
+                if rng.random() < 0.7 and _free(corners, plates, 2.2):
+                    (_cowl if rng.random() < 0.5 else _panel)(image, corners, rng)
                 put = self._put(image, art, corners, rng)
                 plates.append(replace(put, kind=judged.kind))
         taken = list(plates)
@@ -205,8 +205,8 @@ def _log_uniform(low: float, high: float, rng: Rng) -> float:
 
 
 def _tilt(rng: Rng) -> float:
-    """Degrees: mostly a few, one in eight up to 30."""
-    return float(rng.uniform(-30, 30) if rng.random() < 0.12 else rng.normal(0, 4))
+    """Degrees: mostly a few, one in six up to 32."""
+    return float(rng.uniform(-32, 32) if rng.random() < 0.16 else rng.normal(0, 5))
 
 
 def _homography(centre: NDArray[np.float32], place: tuple[float, float], scale: float, rng: Rng) -> NDArray[np.float64]:
@@ -245,8 +245,8 @@ def _moved(corners: Corners, matrix: NDArray[np.float64]) -> Corners:
 
 
 def _seen_aspect(art: Picture, rng: Rng) -> float:
-    """Width by height; one in three leans back, as on the front of motorcycles, and looks flatter than it is."""
-    flat = rng.uniform(1.0, 1.9) if rng.random() < 0.33 else rng.uniform(0.9, 1.1)
+    """Width by height; two in five lean back, as on the front of motorcycles, and look flatter than they are."""
+    flat = rng.uniform(1.0, 2.2) if rng.random() < 0.4 else rng.uniform(0.9, 1.1)
     return float(art.shape[1] / art.shape[0] * flat)
 
 
@@ -363,9 +363,9 @@ def _toned(art: Picture, light: NDArray[np.float32], rng: Rng) -> Picture:
     if rng.random() < 0.5:
         slope = np.linspace(rng.uniform(0.5, 1), rng.uniform(0.5, 1.1), art.shape[1 if rng.random() < 0.5 else 0])
         paint *= (slope[None, :, None] if len(slope) == art.shape[1] else slope[:, None, None]).astype(np.float32)
-    if rng.random() < 0.15:  # a plate that leans back mirrors the sky, often at one end more than at the other
+    if rng.random() < 0.25:  # a plate that leans back mirrors the sky, often at one end more than at the other
         glare = np.linspace(rng.uniform(0, 1), rng.uniform(0.3, 1), art.shape[1])[None, :, None]
-        paint = paint + (255 - paint) * (glare * rng.uniform(0.3, 0.85)).astype(np.float32)
+        paint = paint + (255 - paint) * (glare * rng.uniform(0.3, 0.9)).astype(np.float32)
     return np.clip(paint, 0, 255).astype(np.uint8)
 
 
@@ -443,6 +443,24 @@ def _panel(image: Picture, corners: Corners, rng: Rng) -> None:
             a, b = quad[0] + (quad[3] - quad[0]) * share, quad[1] + (quad[2] - quad[1]) * share
             line = (tone * rng.uniform(0.3, 1.6)).clip(0, 255).tolist()
             cv2.line(image, a.astype(int).tolist(), b.astype(int).tolist(), line, int(rng.integers(1, 4)), cv2.LINE_AA)
+
+
+def _cowl(image: Picture, corners: Corners, rng: Rng) -> None:
+    """The front of a motorcycle: pieces of fairing in a few paints, a screen above the plate, a lamp or two below."""
+    centre, along = corners.mean(0), corners[1] - corners[0]
+    size = float(np.linalg.norm(along))
+    paints = [rng.uniform(0, 50) + rng.normal(0, 4, 3), rng.uniform(10, 245, 3), np.full(3, rng.uniform(120, 250))]
+    for _ in range(int(rng.integers(3, 8))):
+        middle = centre + rng.normal(0, 0.4, 2) * size + (0, rng.uniform(-0.3, 0.6) * size)
+        angles = np.sort(rng.uniform(0, 2 * np.pi, int(rng.integers(3, 7))))
+        reach = rng.uniform(0.2, 0.7, len(angles)) * size
+        piece = middle + np.stack([np.cos(angles), np.sin(angles) * rng.uniform(0.4, 1.3)], 1) * reach[:, None]
+        _fill(image, piece.astype(np.float32), paints[int(rng.integers(len(paints)))] * rng.uniform(0.5, 1.1))
+    for side in rng.permutation([-0.35, 0.0, 0.35])[: int(rng.integers(0, 3))]:
+        place = centre + along * side + (0, rng.uniform(0.25, 0.6) * size)
+        axes = (max(1, round(size * rng.uniform(0.08, 0.3))), max(1, round(size * rng.uniform(0.05, 0.2))))
+        glass = (np.full(3, rng.uniform(120, 255)) + rng.normal(0, 20, 3)).clip(0, 255).tolist()
+        cv2.ellipse(image, place.astype(int).tolist(), axes, rng.uniform(-40, 40), 0, 360, glass, -1, cv2.LINE_AA)
 
 
 def _flat_ground(width: int, height: int, rng: Rng) -> Picture:

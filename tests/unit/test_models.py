@@ -21,7 +21,7 @@ from training.labels import LabelledPlate, held_back, load_labels
 ROOT = Path(__file__).resolve().parents[2]
 MODELS, GOLDEN = ROOT / "models", ROOT / "tests" / "golden"
 DATA = ROOT.parent / "shared" / "data"
-NAMES = ("plate_detector", "plate_reader", "plate_expiry")
+NAMES = ("plate_detector", "plate_reader")
 LARGEST_BYTES = 2_500_000
 LOST_BY_INT8 = 0.005
 

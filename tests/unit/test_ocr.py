@@ -21,18 +21,14 @@ MODELS = Path(__file__).resolve().parents[2] / "models"
 
 
 class FakeNetwork:
-    """Sees whatever it is told to; keeps the picture it was given."""
+    """Sees a number in the first crop and what else it is told to in the others; keeps the crops."""
 
     picture_shape = (48, 160, 3)
     manifest: dict[str, Any] = {"colours": ["black_on_white", "white_on_black"], "temperature": 1.0}  # noqa: RUF012
 
-    def __init__(self, text: str, sure: float = 24.0) -> None:
-        logits = np.zeros((40, 37), np.float32)
-        logits[:, BLANK] = 12.0
-        for place, char in enumerate(text):
-            logits[1 + 4 * place : 3 + 4 * place, CLASS[char]] = sure
+    def __init__(self, text: str, *others: str, sure: float = 24.0) -> None:
+        self._lattices = [lattice(text, 24.0), *(lattice(other, sure) for other in others)]
         self.outputs = {
-            "text": logits,
             "colour": np.array([0.0, 4.0], np.float32),
             "corners": np.zeros(8, np.float32),
             "readable": np.array([3.0], np.float32),
@@ -41,20 +37,32 @@ class FakeNetwork:
 
     def run(self, image: Image) -> dict[str, NDArray[np.float32]]:
         self.looks.append(image)
-        return self.outputs
+        place = min(len(self.looks), len(self._lattices)) - 1
+        return {"text": self._lattices[place], **self.outputs}
 
 
-def reader(network: FakeNetwork, expiry: FakeNetwork | None = None) -> PlateReader:
-    return PlateReader(network, INDONESIAN, expiry)  # type: ignore[arg-type]
+def lattice(text: str, sure: float) -> NDArray[np.float32]:
+    logits = np.zeros((40, 37), np.float32)
+    logits[:, BLANK] = 12.0
+    for place, char in enumerate(text):
+        logits[1 + 4 * place : 3 + 4 * place, CLASS[char]] = sure
+    return logits
+
+
+def reader(network: FakeNetwork, *, dated: bool = False) -> PlateReader:
+    return PlateReader(network, INDONESIAN, dated=dated)  # type: ignore[arg-type]
 
 
 def box(x1: float, y1: float, x2: float, y2: float) -> Corners:
     return Point(x1, y1), Point(x2, y1), Point(x2, y2), Point(x1, y2)
 
 
+CROP = np.zeros((48, 160, 3), np.uint8)
+
+
 def test_reading_has_text_colour_and_expiry() -> None:
     """Every rule and the registry check build on these fields."""
-    read = reader(FakeNetwork("B1234XYZ"), FakeNetwork("0527")).read_crop(np.zeros((48, 160, 3), np.uint8))
+    read = reader(FakeNetwork("B1234XYZ", "0527"), dated=True).read_crop(CROP)
     assert read.text == "B1234XYZ"
     assert read.confidence > 0.95
     assert len(read.char_probs) == 8
@@ -68,21 +76,35 @@ def test_reading_has_text_colour_and_expiry() -> None:
 @pytest.mark.parametrize("text", ["", "05", "0", "1327", "0099"])
 def test_half_an_expiry_line_is_none(text: str) -> None:
     """A month without a year, or a month 13, would accuse somebody of an expired registration."""
-    read = reader(FakeNetwork("B1234XYZ"), FakeNetwork(text)).read_crop(np.zeros((48, 160, 3), np.uint8))
-    assert read.expiry is None
+    assert reader(FakeNetwork("B1234XYZ", text), dated=True).read_crop(CROP).expiry is None
 
 
 def test_a_doubtful_expiry_line_is_none() -> None:
-    """The second line is a few pixels high; a guess must not become a date."""
-    doubtful = FakeNetwork("0527", sure=11.0)
-    assert reader(FakeNetwork("B1234XYZ"), doubtful).read_crop(np.zeros((48, 160, 3), np.uint8)).expiry is None
+    """The expiry line is a few pixels high; a guess must not become a date."""
+    assert reader(FakeNetwork("B1234XYZ", "0527", sure=11.0), dated=True).read_crop(CROP).expiry is None
+
+
+def test_an_expiry_line_is_looked_for_at_the_right_too() -> None:
+    """A motorcycle's expiry line is not in the middle, where a car's is."""
+    network = FakeNetwork("B1234XYZ", "", "0527")
+    read = reader(network, dated=True).read_crop(CROP)
+    assert read.expiry is not None
+    assert read.expiry.month == 5
+    assert len(network.looks) == 3
 
 
 def test_the_expiry_line_of_a_low_plate_is_not_looked_for() -> None:
     """Where the line is 4 pixels high, time would be spent on guesses."""
-    expiry = FakeNetwork("0527")
-    reader(FakeNetwork("B1234XYZ"), expiry).read(np.zeros((100, 200, 3), np.uint8), box(20, 20, 80, 40))
-    assert expiry.looks == []
+    network = FakeNetwork("B1234XYZ", "0527")
+    reader(network, dated=True).read(np.zeros((100, 200, 3), np.uint8), box(20, 20, 80, 40))
+    assert len(network.looks) == 1
+
+
+def test_nobody_pays_for_an_expiry_line_that_no_rule_asks_for() -> None:
+    """Three more looks a read would halve the frames that a unit can follow."""
+    network = FakeNetwork("B1234XYZ", "0527")
+    assert reader(network).read_crop(CROP).expiry is None
+    assert len(network.looks) == 1
 
 
 def test_a_plate_that_lies_elsewhere_in_its_crop_is_cut_again() -> None:

@@ -63,6 +63,7 @@ def reader_section(rows: Sequence[Row]) -> str:
     parts = [
         _scored("End to end, as `cakra-agent read` takes a picture's plate:", rows, lambda row: row.end_to_end),
         _scored("At the true corners:", rows, lambda row: row.truth_crops),
+        f"Expiry lines, of the sets where they are labelled:\n\n{expiry_section(rows)}",
         *_compared(rows),
         "![How many of the readings of a confidence are right](reliability.png)",
         "![Share of wrong ones among the accepted, as more is accepted](risk_coverage.png)",
@@ -84,7 +85,6 @@ def expiry_section(rows: Sequence[Row]) -> str:
 SECTIONS: dict[str, Callable[[Sequence[Row]], str]] = {
     "plate_detector": detector_section,
     "plate_reader": reader_section,
-    "plate_expiry": expiry_section,
 }
 
 
