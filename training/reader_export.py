@@ -105,7 +105,7 @@ def main() -> None:
     print("\n".join(f"{name:28} float {floats[name]:.4f}  int8 {ints[name]:.4f}" for name in floats))
     beside = path.with_suffix(".json")
     beside.write_text(json.dumps(json.loads(beside.read_text()) | {"metrics_int8": ints}, indent=2) + "\n")
-    write_golden(net, sets[-1].crops[:24], GOLDEN / f"{path.stem}.npz")
+    write_golden(net, sets[-1].crops[:40], GOLDEN / f"{path.stem}.npz")
 
 
 if __name__ == "__main__":
