@@ -110,6 +110,16 @@ def database_password(settings: Settings) -> str | None:
     return read_secret(path, "database_password_file") if path else None
 
 
+def open_store(settings: Settings, *, migrating: bool = False) -> Store:
+    """The database of a configuration. Raises ConfigError or StoreError."""
+    return Store.open(settings.database, database_password(settings), migrating=migrating)
+
+
+def load_audit(settings: Settings) -> Audit:
+    """The audit trail of a configuration. Raises ConfigError."""
+    return Audit(read_key(settings.mac_key_file, "mac_key_file"))
+
+
 class Dispatcher:
     """All parts of one dispatcher, wired."""
 

@@ -13,9 +13,9 @@ from pathlib import Path
 
 from dispatcher import cases, decisions, migrations, sends
 from dispatcher.access import commands as access
-from dispatcher.access.audit import Audit, What
+from dispatcher.access.audit import What
 from dispatcher.access.commands import COMMAND_LINE
-from dispatcher.app import database_password, load_parts, run, utc_now
+from dispatcher.app import load_audit, load_parts, open_store, run, utc_now
 from dispatcher.cases import Case
 from dispatcher.console.views import case_json
 from dispatcher.errors import CakraError, UsageError
@@ -99,15 +99,11 @@ def _parser() -> argparse.ArgumentParser:
 @contextmanager
 def _store(arguments: argparse.Namespace) -> Iterator[tuple[Settings, Store]]:
     settings = load_settings(arguments.config)
-    store = Store.open(settings.database, database_password(settings))
+    store = open_store(settings)
     try:
         yield settings, store
     finally:
         store.close()
-
-
-def _audit(settings: Settings) -> Audit:
-    return Audit(read_key(settings.mac_key_file, "mac_key_file"))
 
 
 def _check(arguments: argparse.Namespace) -> int:
@@ -121,7 +117,7 @@ def _check(arguments: argparse.Namespace) -> int:
 
 def _migrate(arguments: argparse.Namespace) -> int:
     settings = load_settings(arguments.config)
-    Store.open(settings.database, database_password(settings), migrating=True).close()
+    open_store(settings, migrating=True).close()
     print(f"the database is at schema {migrations.HEAD}")
     return 0
 
@@ -184,7 +180,7 @@ def _list_cases(arguments: argparse.Namespace) -> int:
 def _resend(arguments: argparse.Namespace) -> int:
     """Two steps: what would happen, then `--yes`. A message that did arrive after all would reach the owner twice."""
     with _store(arguments) as (settings, store):
-        audit = _audit(settings)
+        audit = load_audit(settings)
         with store.reading() as connection:
             case = cases.by_reference(connection, arguments.reference.upper())
             attempts = sends.attempts_of(connection, case.case_id) if case else ()
@@ -224,7 +220,7 @@ def _resume(arguments: argparse.Namespace) -> int:
     with _store(arguments) as (settings, store), store.writing() as connection:
         if not sends.resume(connection, arguments.scope):
             raise UsageError(f"{arguments.scope}: is not paused; `cakra-dispatcher sending show` lists what is")
-        _audit(settings).append(connection, utc_now(), COMMAND_LINE, What.SENDING_RESUMED, arguments.scope)
+        load_audit(settings).append(connection, utc_now(), COMMAND_LINE, What.SENDING_RESUMED, arguments.scope)
     print(f"{arguments.scope}: sends again")
     return 0
 

@@ -7,7 +7,10 @@ from pathlib import Path
 
 from dispatcher.errors import StoreError
 from wire.canonical import sha256_hex
-from wire.messages import SUFFIX, EvidenceHeader
+from wire.messages import SUFFIX, EvidenceHeader, EvidenceRole
+
+SHOWN_TO_OWNERS = (EvidenceRole.PLATE, EvidenceRole.VEILED)
+"""The pictures in which nobody else can be recognised; the others show people whose data is not the owner's."""
 
 
 class EvidenceFolder:

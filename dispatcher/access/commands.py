@@ -15,10 +15,9 @@ from dispatcher.access.accounts import Refused
 from dispatcher.access.audit import Actor, Audit
 from dispatcher.access.office import Office
 from dispatcher.access.roles import Role
-from dispatcher.app import database_password
+from dispatcher.app import load_audit, open_store
 from dispatcher.console.words import SAID
 from dispatcher.errors import UsageError
-from dispatcher.keys import read_key
 from dispatcher.settings import load_settings
 from dispatcher.store import Store
 
@@ -55,8 +54,8 @@ def add_commands(commands: Any, config: argparse.ArgumentParser) -> None:
 @contextmanager
 def _opened(arguments: argparse.Namespace) -> Iterator[tuple[Store, Audit]]:
     settings = load_settings(arguments.config)
-    audit = Audit(read_key(settings.mac_key_file, "mac_key_file"))
-    store = Store.open(settings.database, database_password(settings))
+    audit = load_audit(settings)
+    store = open_store(settings)
     try:
         yield store, audit
     except Refused as refused:

@@ -6,8 +6,9 @@ import hashlib
 import secrets
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
-from sqlalchemy import Connection, delete, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Row, delete, insert, select, update
 
 from dispatcher.access.accounts import User, user_of
 from dispatcher.access.tables import account, session
@@ -51,21 +52,8 @@ def open_session(connection: Connection, user: User, address: str, now: datetime
 def find(connection: Connection, token: str, limits: Limits, now: datetime) -> Session | None:
     """The session of a token, as long as it lasts and its user may come in."""
     joined = select(session, account).join(account).where(session.c.sha256 == _hash(token))
-    alive = (
-        (session.c.seen_at > now - limits.idle)
-        & (session.c.opened_at > now - limits.longest)
-        & account.c.disabled_at.is_(None)
-    )
-    row = connection.execute(joined.where(alive)).first()
-    if row is None:
-        return None
-    return Session(
-        session_id=row.session_id,
-        user=user_of(row),
-        opened_at=row.opened_at,
-        seen_at=row.seen_at,
-        address=row.address,
-    )
+    row = connection.execute(joined.where(_alive(limits, now), account.c.disabled_at.is_(None))).first()
+    return _session(row, user_of(row)) if row else None
 
 
 def is_due(found: Session, now: datetime) -> bool:
@@ -95,12 +83,8 @@ def end_old(connection: Connection, limits: Limits, now: datetime) -> None:
 
 def of_user(connection: Connection, user: User, limits: Limits, now: datetime) -> tuple[Session, ...]:
     """Where a user is logged in, the newest first."""
-    alive = (session.c.seen_at > now - limits.idle) & (session.c.opened_at > now - limits.longest)
-    mine = select(session).where(session.c.account_id == user.account_id, alive).order_by(session.c.opened_at.desc())
-    return tuple(
-        Session(session_id=row.session_id, user=user, opened_at=row.opened_at, seen_at=row.seen_at, address=row.address)
-        for row in connection.execute(mine)
-    )
+    mine = select(session).where(session.c.account_id == user.account_id, _alive(limits, now))
+    return tuple(_session(row, user) for row in connection.execute(mine.order_by(session.c.opened_at.desc())))
 
 
 def enrolment(connection: Connection, found: Session) -> bytes | None:
@@ -111,6 +95,16 @@ def enrolment(connection: Connection, found: Session) -> bytes | None:
 
 def begin_enrolment(connection: Connection, found: Session, sealed: bytes) -> None:
     connection.execute(update(session).where(session.c.session_id == found.session_id).values(totp_new=sealed))
+
+
+def _alive(limits: Limits, now: datetime) -> ColumnElement[bool]:
+    return (session.c.seen_at > now - limits.idle) & (session.c.opened_at > now - limits.longest)
+
+
+def _session(row: Row[Any], user: User) -> Session:
+    return Session(
+        session_id=row.session_id, user=user, opened_at=row.opened_at, seen_at=row.seen_at, address=row.address
+    )
 
 
 def _hash(token: str) -> str:

@@ -11,6 +11,7 @@ from enum import StrEnum
 
 from dispatcher import cases, replies
 from dispatcher.cases import Case
+from dispatcher.evidence import SHOWN_TO_OWNERS
 from dispatcher.notice import Notice
 from dispatcher.owner_page import ticket
 from dispatcher.owner_page.tries import Tries
@@ -19,10 +20,7 @@ from dispatcher.replies import Answer
 from dispatcher.store import Store, count
 from dispatcher.workflow import IllegalMove
 from dispatcher.writer import Writer
-from wire.messages import EvidenceRole
 
-SHOWN = (EvidenceRole.PLATE, EvidenceRole.VEILED)
-"""What an owner is shown; nobody else can be recognised in it."""
 _NOBODYS = "-"
 """No plate is written so: what a wrong reference's plate is compared with."""
 _GROUP = 4
@@ -88,7 +86,7 @@ class Desk:
         notice = self.writer.written(case, report, now)
         if notice is None:
             return None
-        shown = {str(role): pictures[role] for role in SHOWN if role in pictures}
+        shown = {str(role): pictures[role] for role in SHOWN_TO_OWNERS if role in pictures}
         return Shown(case=case, notice=notice, pictures=shown, answers=replies.possible(case.state))
 
     def answer(self, shown: Shown, answer: Answer, reason: str, now: datetime) -> bool:

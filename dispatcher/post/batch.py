@@ -16,7 +16,7 @@ from sqlalchemy import insert, select
 from dispatcher import cases
 from dispatcher.access.audit import Actor, Audit, What
 from dispatcher.cases import Case
-from dispatcher.evidence import EvidenceFolder
+from dispatcher.evidence import SHOWN_TO_OWNERS, EvidenceFolder
 from dispatcher.keys import Sealer
 from dispatcher.notice import LABELS, day_text
 from dispatcher.owners import OVERRULABLE, Match, Owner, OwnerRegistry, Reason, Unavailable, doubts
@@ -26,11 +26,9 @@ from dispatcher.post.wording import Wording
 from dispatcher.store import Store
 from dispatcher.workflow import Event, IllegalMove, State
 from dispatcher.writer import Writer
-from wire.messages import EvidenceRole
 
 _MOST = 10_000
 """Letters of one run; the next run takes the rest."""
-_SHOWN = (EvidenceRole.PLATE, EvidenceRole.VEILED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +118,7 @@ class Post:
             pictures = cases.evidence_paths(connection, case)
         notice = self.writer.write(case, report, self.writer.day_before(case.deadline))
         said, private = notice.parameters, self.sealer.open(sealed, _bound(case))
-        shown = [self.folder.read(pictures[role]) for role in _SHOWN if role in pictures]
+        shown = [self.folder.read(pictures[role]) for role in SHOWN_TO_OWNERS if role in pictures]
         content = Letter(
             sender=wording.sender,
             addressee=(private["name"], *private["address"].splitlines()),

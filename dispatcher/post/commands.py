@@ -11,7 +11,7 @@ from typing import Any
 
 from dispatcher.access.audit import Audit
 from dispatcher.access.commands import COMMAND_LINE
-from dispatcher.app import database_password, load_parts
+from dispatcher.app import load_parts, open_store
 from dispatcher.errors import StoreError, UsageError
 from dispatcher.evidence import EvidenceFolder
 from dispatcher.owners import SnapshotRegistry
@@ -55,7 +55,7 @@ def _letters(arguments: argparse.Namespace) -> int:
     day = arguments.day or today
     if day > today:
         raise UsageError(f"--day {day}: is not here yet; leave it out for today's batch")
-    store = Store.open(settings.database, database_password(settings))
+    store = open_store(settings)
     try:
         post = make_post(settings, store)
         new, left = post.write_down(COMMAND_LINE, now) if day == today else (0, ())

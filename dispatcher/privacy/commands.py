@@ -19,7 +19,7 @@ from dispatcher.access import audit as trail
 from dispatcher.access.audit import Audit, What
 from dispatcher.access.commands import COMMAND_LINE
 from dispatcher.access.sights import LIST
-from dispatcher.app import database_password
+from dispatcher.app import load_audit, open_store
 from dispatcher.cases import Case
 from dispatcher.errors import UsageError
 from dispatcher.evidence import EvidenceFolder
@@ -85,9 +85,9 @@ def _moment(text: str) -> datetime:
 @contextmanager
 def _opened(arguments: argparse.Namespace) -> Iterator[_Office]:
     settings = load_settings(arguments.config)
-    audit = Audit(read_key(settings.mac_key_file, "mac_key_file"))
+    audit = load_audit(settings)
     sealer = Sealer(read_key(settings.data_key_file, "data_key_file"))
-    store = Store.open(settings.database, database_password(settings))
+    store = open_store(settings)
     eraser = Eraser(store, EvidenceFolder(settings.evidence))
     registry = SnapshotRegistry(store, sealer)
     try:

@@ -15,6 +15,7 @@ from dispatcher.access.audit import What
 from dispatcher.access.tables import audit_entry
 from dispatcher.cases import MACHINE, Case
 from dispatcher.errors import StoreError
+from dispatcher.evidence import SHOWN_TO_OWNERS
 from dispatcher.owners import Found, Match, OwnerRegistry
 from dispatcher.plate import normalise
 from dispatcher.post.tables import letter
@@ -24,10 +25,7 @@ from dispatcher.privacy.retention import terms
 from dispatcher.schema import cases as table
 from dispatcher.schema import lookup
 from dispatcher.settings import RetentionSettings
-from wire.messages import EvidenceRole
 
-_SHOWN = (EvidenceRole.PLATE, EvidenceRole.VEILED)
-"""The other pictures show other people, whose data is not this subject's."""
 _NO_PEOPLE = frozenset({MACHINE, replies.OWNER, "whatsapp", ""})
 _MOST = 100_000
 
@@ -82,7 +80,7 @@ class Subject:
             folder.mkdir(mode=0o700)
             _write(folder / "data.json", json.dumps(said, indent=2, default=_plain, ensure_ascii=False).encode())
             for reference, by_role in places.items():
-                for role in _SHOWN:
+                for role in SHOWN_TO_OWNERS:
                     content = self.eraser.folder.read(by_role[role]) if role in by_role else None
                     if content is not None:
                         _write(folder / f"{reference}-{role}.jpg", content)
