@@ -130,7 +130,8 @@ def _stages(scene: Scene, networks: Networks, lights_broker: LightsBroker | None
     return Stages(networks.detector, networks.reader, lights, CutDetector(scene.ignored))
 
 
-def _pipeline(scene: Scene, stages: Stages, law: Path, calendars: Path, validation: Path) -> Pipeline:
+def make_pipeline(scene: Scene, stages: Stages, law: Path, calendars: Path, validation: Path = VALIDATION) -> Pipeline:
+    """The pipeline of a site. Raises ConfigError."""
     return Pipeline(
         stages.detector,
         stages.reader,
@@ -177,7 +178,7 @@ def _filmed(settings: ReplaySettings, stack: ExitStack) -> Showing:
         recorder = Recorder(*stages, settings.first_moment, file)
         recorder.head(scene)
         stages = Stages(recorder, recorder, recorder, recorder)
-    pipeline = _pipeline(scene, stages, settings.law, settings.calendars, settings.validation)
+    pipeline = make_pipeline(scene, stages, settings.law, settings.calendars, settings.validation)
     folder = stack.enter_context(_replay_folder(settings.out, scene, networks)) if settings.out else None
     return frames, pipeline, folder
 
@@ -187,7 +188,7 @@ def _recorded(settings: ReplaySettings, stack: ExitStack) -> Showing:
     recording = Recording.load(settings.video)
     scene = settings.scene() if settings.site else recording.header.site
     player = Player(recording, settings.start)
-    pipeline = _pipeline(
+    pipeline = make_pipeline(
         scene, Stages(player, player, player, player), settings.law, settings.calendars, settings.validation
     )
     folder = stack.enter_context(ReplayFolder(settings.out, None)) if settings.out else None
@@ -206,7 +207,7 @@ def bench(settings: ReplaySettings) -> benchmark.Figures:
     scene = settings.scene()
     networks = _networks_for(scene, settings.models)
     stages = _stages(scene, networks)
-    pipeline = _pipeline(scene, stages, settings.law, settings.calendars, settings.validation)
+    pipeline = make_pipeline(scene, stages, settings.law, settings.calendars, settings.validation)
     return benchmark.measure(settings.video, settings.source().frames(), pipeline)
 
 
@@ -217,7 +218,7 @@ def run_agent(config: UnitConfig, stop: threading.Event) -> None:
     scene = Scene.load(config.site)
     networks = _networks_for(scene, config.models)
     stages = _stages(scene, networks, config.lights)
-    pipeline = _pipeline(scene, stages, config.law, config.calendars, config.validation)
+    pipeline = make_pipeline(scene, stages, config.law, config.calendars, config.validation)
     reporter = Reporter(Bundler(config.unit_id, scene, _provenance(networks, config.digest), key, _evidence(config)))
     frames = _until(stop, source.frames())
     started = time.perf_counter()

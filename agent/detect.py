@@ -137,7 +137,7 @@ class PlateDetector:
         if not any(plate.box.width * scale > WIDEST_PX for plate in plates):
             return plates
         wide = [plate for plate in self._look(image, 0.5) if plate.box.width * scale > WIDEST_PX]
-        return (*wide, *(p for p in plates if not any(_inside(p.box, other.box) for other in wide)))
+        return (*wide, *(p for p in plates if not any(_lies_in(p.box, other.box) for other in wide)))
 
     def _look(self, image: Image, share: float) -> tuple[Detection, ...]:
         canvas, letterbox = fit(image, self._width, self._height, share)
@@ -145,8 +145,6 @@ class PlateDetector:
         return to_detections(found, letterbox, image.shape[1], image.shape[0])
 
 
-def _inside(part: Box, whole: Box) -> bool:
-    """Whether most of a box lies in another."""
-    width = min(part.x2, whole.x2) - max(part.x1, whole.x1)
-    height = min(part.y2, whole.y2) - max(part.y1, whole.y1)
-    return max(0.0, width) * max(0.0, height) > SAME_PLATE_IOU * part.area
+def _lies_in(part: Box, whole: Box) -> bool:
+    """Whether much of a box lies in another."""
+    return part.overlap(whole) > SAME_PLATE_IOU * part.area

@@ -9,7 +9,7 @@ from uuid import UUID, uuid5
 
 from agent.bundle import Bundler, Link, facts
 from agent.pipeline import Finding
-from agent.plate import parse, vehicle_class
+from agent.plate import voted_class
 from agent.types import PlateVote, Violation
 from wire.manifest import Piece
 from wire.messages import EvidenceRef, Expiry, Plate, SignedReport, Verdict, ViolationReport
@@ -80,7 +80,6 @@ class Reporter:
 
 def plate(vote: PlateVote) -> Plate:
     """The wire's form of a fused plate."""
-    number = parse(vote.text)
     return Plate(
         text=vote.text,
         confidence=round(vote.confidence, 6),
@@ -89,6 +88,6 @@ def plate(vote: PlateVote) -> Plate:
         support=vote.support,
         reads=vote.reads,
         colour=vote.colour.value,
-        vehicle_class=vehicle_class(number).value if number else "unknown",
+        vehicle_class=voted_class(vote).value,
         expiry=Expiry(month=vote.expiry.month, year=vote.expiry.year) if vote.expiry else None,
     )

@@ -51,12 +51,14 @@ class Box(NamedTuple):
 
     def iou(self, other: Box) -> float:
         """Intersection over union with another box, 0 to 1."""
+        shared = self.overlap(other)
+        return shared / (self.area + other.area - shared) if shared else 0.0
+
+    def overlap(self, other: Box) -> float:
+        """The area that lies in both."""
         width = min(self.x2, other.x2) - max(self.x1, other.x1)
         height = min(self.y2, other.y2) - max(self.y1, other.y1)
-        if width <= 0 or height <= 0:
-            return 0.0
-        shared = width * height
-        return shared / (self.area + other.area - shared)
+        return max(0.0, width) * max(0.0, height)
 
 
 Corners: TypeAlias = tuple[Point, Point, Point, Point]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import csv
 import hashlib
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +19,8 @@ from numpy.typing import NDArray
 from agent.errors import UsageError
 from agent.types import Box, Corners, Point
 
+MonthYear = tuple[int, int]
+"""Month 1 to 12 and year of an expiry line."""
 COLUMNS = ("file", "plate_text", "x", "y", "w", "h", "unsure")
 
 
@@ -66,7 +69,18 @@ def load_labels(folder: Path) -> list[LabelledPlate]:
 def expiry_dates(folder: Path) -> dict[str, str]:
     """`MMYY` by picture of a labelled folder: the dates that a person could read, `training/labels/NAME_expiry.csv`."""
     table = Path(__file__).with_name("labels") / f"{folder.name}_expiry.csv"
-    return {row["file"]: row["expiry"].replace(".", "") for row in read_table(table, ("file", "expiry"))}
+    return {file: f"{month:02d}{year % 100:02d}" for file, (month, year) in load_expiries(table).items()}
+
+
+def load_expiries(path: Path | None) -> dict[str, MonthYear]:
+    """A CSV of `file, expiry` with the expiry as MM.YY. Raises UsageError."""
+    expiries = {}
+    for row in read_table(path, ("file", "expiry")) if path else ():
+        match = re.fullmatch(r"(0[1-9]|1[0-2])\.(\d\d)", row["expiry"])
+        if not match:
+            raise UsageError(f"{path}: {row['file']}: expiry: {row['expiry']!r} is not MM.YY; write e.g. 05.28")
+        expiries[row["file"]] = (int(match[1]), 2000 + int(match[2]))
+    return expiries
 
 
 def read_labels(folder: Path) -> list[Label]:

@@ -39,7 +39,7 @@ RENDERED, STREET = 2048, 1024
 
 
 def greedy(text: np.ndarray) -> str:
-    """The best path's text of one crop's logits (T, 37): repeats merged, blanks dropped."""
+    """The best path's text of one crop's logits (40, 37): repeats merged, blanks dropped."""
     best = text.argmax(1)
     return "".join(ALPHABET[b - 1] for i, b in enumerate(best) if b and (i == 0 or b != best[i - 1]))
 
@@ -59,21 +59,21 @@ class Exam:
 
     def score(self, net: torch.nn.Module) -> dict[str, float]:
         """Share of readable crops read exactly, share of colours right, mean corner error in crop heights."""
-        text, *heads = self.answers(net)
+        text, colour, corners = self.answers(net)
         readable = self.rows[:, READABLE] == 1
         coloured = readable & (self.rows[:, COLOUR] >= 0)
         placed = readable & (self.rows[:, PLACED] == 1)
         exact = np.array([greedy(t) == spelled(row) for t, row in zip(text, self.rows, strict=True)])
         figures = {"exact": exact[readable].mean()}
-        if heads and coloured.any():
-            figures["colour"] = (heads[0].argmax(1) == self.rows[:, COLOUR])[coloured].mean()
-        if heads and placed.any():
-            away = (heads[1] - self.rows[:, CORNERS:] / CORNER_UNIT).reshape(-1, 4, 2) * (WIDTH / HEIGHT, 1)
+        if coloured.any():
+            figures["colour"] = (colour.argmax(1) == self.rows[:, COLOUR])[coloured].mean()
+        if placed.any():
+            away = (corners - self.rows[:, CORNERS:] / CORNER_UNIT).reshape(-1, 4, 2) * (WIDTH / HEIGHT, 1)
             figures["corners"] = np.linalg.norm(away[placed], axis=2).mean()
         return {f"{self.name}_{name}": round(float(value), 4) for name, value in figures.items()}
 
     def answers(self, net: torch.nn.Module) -> list[np.ndarray]:
-        """Text logits (N, T, 37) and, of a whole reader, colour logits (N, 7) and corner offsets (N, 8)."""
+        """Text logits (N, 40, 37), colour logits (N, 7) and corner offsets (N, 8)."""
         parts = []
         with torch.no_grad():
             for start in range(0, len(self.crops), 128):

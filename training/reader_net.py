@@ -1,8 +1,7 @@
-"""The reader's network: plain convolutions from a 48 px high crop to time steps of characters, and a few heads.
+"""The reader's network: plain convolutions from a 48 x 160 crop to 40 time steps of characters, and a few heads.
 
 Everything is convolution, batch norm, ReLU, addition, mean and dense layers: that quantises to int8 without loss and
-runs on every int8 kernel. A 160 px wide crop takes about 76 million multiplications
-at width 16.
+runs on every int8 kernel. A crop takes about 76 million multiplications at width 16.
 """
 
 from __future__ import annotations
@@ -35,13 +34,13 @@ class Residual(nn.Module):
 
 
 class ReaderNet(nn.Module):
-    """Crop (N, 3, 48, W), RGB 0..1, to text logits (N, W / 4, 37), colour logits, corners (N, 8) and a readable logit.
+    """Crop (N, 3, 48, 160), RGB 0..1, to text logits (N, 40, 37), colour logits, corners (N, 8) and a readable logit.
 
-    W is a multiple of 8. Corners are where the plate's TL TR BR BL lie in the crop, x1 y1 .. x4 y4 in shares of its
+    Corners are where the plate's TL TR BR BL lie in the crop, x1 y1 .. x4 y4 in shares of its
     sides, less where `agent.ocr.rectify` would have put them: all zero for a crop that was cut exactly.
     """
 
-    def __init__(self, crop_width: int = 160, colours: int = 7, width: int = 16) -> None:
+    def __init__(self, colours: int = 7, width: int = 16) -> None:
         super().__init__()
         w = width
         self.stem = nn.Sequential(block(3, w, stride=2), block(w, 2 * w, stride=(2, 1)))
@@ -51,7 +50,7 @@ class ReaderNet(nn.Module):
         self.line = nn.Sequential(block(6 * w, 10 * w, (3, 1), padding=0), block(10 * w, 8 * w, (1, 5), padding=(0, 2)))
         self.text = nn.Conv2d(8 * w, CLASSES, 1)
         self.place = block(4 * w, 2 * w, stride=2)
-        self.corners = nn.Sequential(nn.Linear(2 * w * 3 * (crop_width // 8), 64), nn.ReLU(), nn.Linear(64, 8))
+        self.corners = nn.Sequential(nn.Linear(2 * w * 3 * 20, 64), nn.ReLU(), nn.Linear(64, 8))
         self.colour = nn.Sequential(nn.Linear(4 * w, 48), nn.ReLU(), nn.Linear(48, colours))
         self.readable = nn.Linear(8 * w, 1)
 

@@ -23,14 +23,14 @@ GRAIN = 1 << 22
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Crops (N, 3, 48, W) RGB 0..1 and label rows (N, 21) as `Sample.row` writes them."""
+    """Crops (N, 3, 48, 160) RGB 0..1 and label rows (N, 21) as `Sample.row` writes them."""
 
     crops: torch.Tensor
     rows: torch.Tensor
 
 
 def to_input(crops: np.ndarray) -> torch.Tensor:
-    """BGR uint8 (N, 48, W, 3) to the network's RGB 0..1."""
+    """BGR uint8 (N, 48, 160, 3) to the network's RGB 0..1."""
     flipped = np.ascontiguousarray(crops[..., ::-1].transpose(0, 3, 1, 2))
     return torch.from_numpy(flipped).to(device()).float().div_(255).to(memory_format=torch.channels_last)
 

@@ -16,10 +16,8 @@ from pydantic import Field
 from wire.canonical import canonical_json, sha256_hex
 from wire.messages import (
     MAX_COUNT,
-    MAX_EVIDENCE_BYTES,
-    EvidenceRole,
+    EvidenceRef,
     Fact,
-    MediaType,
     Message,
     Moment,
     Part,
@@ -37,13 +35,9 @@ class FrameRef(Part):
     at: Moment
 
 
-class Piece(Part):
+class Piece(EvidenceRef):
     """A file of the bundle and the frames it was made of; a clip is made of many."""
 
-    role: EvidenceRole
-    sha256: Sha256
-    media_type: MediaType
-    size_bytes: int = Field(gt=0, le=MAX_EVIDENCE_BYTES)
     frames: tuple[FrameRef, ...] = Field(min_length=1)
 
 

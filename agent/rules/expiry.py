@@ -91,8 +91,10 @@ class Expiry:
 
 def lacks_reads(track: Track, scene: Scene) -> bool:
     """Whether the rule is on and this vehicle's second line is not settled yet."""
+    if ViolationKind.EXPIRY not in scene.rules:
+        return False
     line = second_line(track)
-    return ViolationKind.EXPIRY in scene.rules and (line is None or not _is_sure(line, scene))
+    return line is None or not _is_sure(line, scene)
 
 
 def second_line(track: Track) -> Line | None:

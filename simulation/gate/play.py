@@ -7,28 +7,17 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from agent.config import HOME
-from agent.pipeline import Followed, Pipeline
+from agent.app import Stages, make_pipeline
+from agent.pipeline import Followed
 from agent.recording import Player, Recording
 from agent.replay import decision_line
-from agent.rules import build_rules, load_calendar, load_law
-from agent.settings import load_yaml
-from agent.track import Tracker
-from agent.validate import Thresholds
-
-VALIDATION = HOME / "config" / "validation.yaml"
 
 
 def play(recording: Recording, law: Path, calendars: Path, start: datetime | None = None) -> tuple[Followed, ...]:
     """The vehicles of a recording and what was found about them, as if it had begun at `start`."""
     player = Player(recording, start)
-    scene = recording.header.site
-    rules = build_rules(scene, load_law(law), load_calendar(calendars))
-    thresholds = load_yaml(VALIDATION, Thresholds)
-    tracker = Tracker(ground=scene.calibration)
-    pipeline = Pipeline(
-        player, player, tracker, scene, rules, thresholds, player, clock_synchronised=True, cuts=player
-    )  # fmt: skip
+    stages = Stages(player, player, player, player)
+    pipeline = make_pipeline(recording.header.site, stages, law, calendars)
     return tuple(pipeline.run(player.frames()))
 
 

@@ -14,7 +14,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -144,7 +144,7 @@ class Bench:
                 names = [f"bench-{index}" for index in range(workers)]
                 spent = pool.starmap(_send_all, [(str(self._config), name) for name in names], chunksize=1)
         (figures,) = found
-        return Figures(**{**{name: getattr(figures, name) for name in Figures.__slots__}, "ours_s": sum(spent)})
+        return replace(figures, ours_s=sum(spent))
 
     def fill(self, stored: int) -> None:
         """Cases of the past, as many as are missing."""

@@ -22,8 +22,8 @@ from training.evaluation.errors_page import write_errors
 from training.evaluation.figures import Answer, bins, calibration_error, risk_coverage, scores, spread
 from training.evaluation.opencv import HaarTesseract, Rival, comparison
 from training.evaluation.results import FolderResult
-from training.evaluation.truth import Choice, load_expiries, load_lines, load_pictures
-from training.labels import held_back
+from training.evaluation.truth import Choice, load_lines, load_pictures
+from training.labels import held_back, load_expiries
 
 HEAD = "file,plate_text,x,y,w,h,unsure,plate_colour"
 ROWS = (

@@ -26,7 +26,8 @@ from training.evaluation.opencv import HaarTesseract, Rival
 from training.evaluation.results import FolderResult, folder_result
 from training.evaluation.run import PictureOutcome, run_crops, run_picture
 from training.evaluation.tables import report
-from training.evaluation.truth import Choice, Picture, load_expiries, load_lines, load_pictures
+from training.evaluation.truth import Choice, Picture, load_lines, load_pictures
+from training.labels import load_expiries
 
 Compare = Callable[[PictureOutcome, Image], Rival]
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -10,10 +9,7 @@ from pathlib import Path
 
 from agent.errors import UsageError
 from agent.types import Box
-from training.labels import Label, held_back, read_labels, read_table
-
-MonthYear = tuple[int, int]
-"""Month 1 to 12 and year of an expiry line."""
+from training.labels import Label, MonthYear, held_back, read_labels, read_table
 
 TWO_LINE_ASPECT = 2.0
 """Width over height from which a plate of unknown layout is taken as one line. Of 78 Malaysian plates, 11 of the 12
@@ -91,17 +87,6 @@ def load_pictures(folder: Path, choice: Choice) -> list[Picture]:
     if not pictures:
         raise UsageError(f"{folder / 'labels.csv'}: file: no row is left to evaluate; add rows, or take options off")
     return pictures
-
-
-def load_expiries(path: Path | None) -> dict[str, MonthYear]:
-    """A CSV of `file, expiry` with the expiry as MM.YY. Raises UsageError."""
-    expiries = {}
-    for row in read_table(path, ("file", "expiry")) if path else ():
-        match = re.fullmatch(r"(0[1-9]|1[0-2])\.(\d\d)", row["expiry"])
-        if not match:
-            raise UsageError(f"{path}: {row['file']}: expiry: {row['expiry']!r} is not MM.YY; write e.g. 05.28")
-        expiries[row["file"]] = (int(match[1]), 2000 + int(match[2]))
-    return expiries
 
 
 def load_lines(path: Path | None) -> dict[str, int]:
