@@ -19,7 +19,7 @@ from agent.rules.expiry import lacks_reads
 from agent.rules.path import crosses_line
 from agent.scene import Scene
 from agent.signal import LightHistory, Signals, with_samples
-from agent.track import Tracker, worth_reading
+from agent.track import Tracker, shares_of_views, worth_reading
 from agent.types import (
     Cuts,
     Decision,
@@ -167,7 +167,8 @@ class Pipeline:
 
     def _judge(self, track: Track) -> Followed:
         keyframes = self._keyframes.pop(track.track_id)
-        vote = fuse([point.read for point in track.points if point.read is not None])
+        reads = [point.read for point in track.points if point.read is not None]
+        vote = fuse(reads, shares_of_views(track.points))
         self.counters["vehicles"] += 1
         lines = (line.id for line in self._scene.lines if crosses_line(track.points, line.points))
         self.counters.update(f"crossed.{line}" for line in lines)

@@ -306,8 +306,12 @@ _CLEAR_COLOUR = 0.6
 """Share of the colour votes that the winner needs; two colours that take turns are no colour."""
 
 
-def fuse(reads: Sequence[PlateRead], correlation: float = CORRELATION) -> PlateVote:
+def fuse(
+    reads: Sequence[PlateRead], shares: Sequence[float] | None = None, correlation: float = CORRELATION
+) -> PlateVote:
     """One vote out of a track's reads.
+
+    `shares`: what each read counts beside the others, 0 to 1 (`agent.track.shares_of_views`); None counts all fully.
 
     Each read's posteriors are scaled by its readability (a crop that cannot be read says nothing), and what they lack
     to 1 is spread evenly over the texts it does not list. Independent reads would multiply; the frames of one track
@@ -317,7 +321,8 @@ def fuse(reads: Sequence[PlateRead], correlation: float = CORRELATION) -> PlateV
     frames from afar neither outvote nor dilute the two in which the plate was near. The posteriors of the result sum
     to at most 1, too: the rest belongs to texts nobody listed.
     """
-    candidates = _fused_candidates([read for read in reads if read.candidates], correlation)
+    shared = [(read, share) for read, share in zip(reads, shares or [1.0] * len(reads), strict=True) if read.candidates]
+    candidates = _fused_candidates([read for read, _ in shared], [share for _, share in shared], correlation)
     best, second = ([*candidates[:2], *[Candidate("", 0.0)] * 2])[:2]
     return PlateVote(
         text=best.text,
@@ -332,11 +337,11 @@ def fuse(reads: Sequence[PlateRead], correlation: float = CORRELATION) -> PlateV
     )
 
 
-def _fused_candidates(reads: Sequence[PlateRead], correlation: float) -> tuple[Candidate, ...]:
+def _fused_candidates(reads: Sequence[PlateRead], shares: Sequence[float], correlation: float) -> tuple[Candidate, ...]:
     if not reads:
         return ()
-    weights = _clarity(reads)
-    tempering = 1 / (1 + (sum(weights) - 1) * correlation)
+    weights = [clear * share for clear, share in zip(_clarity(reads), shares, strict=True)]
+    tempering = 1 / (1 + max(0.0, sum(weights) - 1) * correlation)
     lists = [{c.text: c.probability * read.readability for c in read.candidates} for read in reads]
     floors = [max(1 - sum(listed.values()), _LEAST_UNLISTED) / _UNLISTED_TEXTS for listed in lists]
 

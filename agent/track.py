@@ -17,7 +17,7 @@ from math import hypot
 
 from agent.motion import NS, Ground, misfit, predict
 from agent.plate import edit_distance
-from agent.types import Detection, PlateRead, Track, TrackPoint
+from agent.types import Box, Detection, PlateRead, Track, TrackPoint
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +57,8 @@ _AS_NEAR = 0.7
 """Reads of a plate that was smaller than this share of what it is now do not count in that: what passes at 100 km/h is
 large for six frames, and would be read in two of them."""
 _PATIENT_S = 0.1
+_STILL = 0.05
+"""Share of a plate's width by which it moves or grows at least from one view to the next: half a character."""
 _STANDING_WIDTHS_PER_S = 0.2
 """What a second at rest is worth beside way: a vehicle at walking pace goes four widths in it."""
 
@@ -228,6 +230,25 @@ def plate_changed(reads: Sequence[PlateRead]) -> bool:
 def _is_one_plate(one: str, other: str) -> bool:
     """Whether two texts may be one plate misread: by up to two characters from afar. Neighbours' differ in six."""
     return edit_distance(one, other) <= 2
+
+
+def shares_of_views(points: Sequence[TrackPoint]) -> list[float]:
+    """What each read of a track counts for: those of a plate that has not moved show one view, and count as one."""
+    views: list[list[TrackPoint]] = []
+    for point in points:
+        if point.read is None:
+            continue
+        if views and _is_one_view(views[-1][0].detection.box, point.detection.box):
+            views[-1].append(point)
+        else:
+            views.append([point])
+    return [1 / len(view) for view in views for _ in view]
+
+
+def _is_one_view(one: Box, other: Box) -> bool:
+    """Whether a plate is seen as it was: less moved than a detector's corners tremble by."""
+    moved = hypot(other.centre.x - one.centre.x, other.centre.y - one.centre.y)
+    return moved < _STILL * one.width and abs(other.width - one.width) < _STILL * one.width
 
 
 def is_confident(read: PlateRead) -> bool:

@@ -133,7 +133,7 @@ def track_reads(reader: PlateReader, composer: Composer) -> list[tuple[list[Plat
 
 def judge_fusion(tracks: Sequence[tuple[list[PlateRead], str]], correlation: float) -> tuple[float, dict[str, float]]:
     """Mean surprise of the fused votes at a correlation, and their reliability."""
-    votes = [(fuse(reads, correlation), text) for reads, text in tracks]
+    votes = [(fuse(reads, correlation=correlation), text) for reads, text in tracks]
     cost = float(np.mean([surprise(vote.candidates, text) for vote, text in votes]))
     return cost, reliability([v.confidence for v, _ in votes], [v.text == text for v, text in votes])
 

@@ -10,7 +10,8 @@ from itertools import pairwise
 import pytest
 
 from agent.motion import predict
-from agent.track import Tracker, TrackerSettings, assign, plate_changed, worth_reading
+from agent.plate import fuse
+from agent.track import Tracker, TrackerSettings, assign, plate_changed, shares_of_views, worth_reading
 from agent.types import Box, Candidate, Detection, Expiry, PlateColour, PlateRead, Point, Track
 
 START = datetime(2026, 11, 23, 0, 0, tzinfo=UTC)
@@ -231,6 +232,31 @@ def test_reads_are_spent_where_they_count() -> None:
     assert reads == 5 + 7
     (small,) = Tracker().update(0, START, 0, [plate(100, 100, width=20)])
     assert not worth_reading(small)
+
+
+def _seen_at(places: Iterable[float]) -> Track:
+    """A track of a plate that is read at each of these places, alike and a little doubtful."""
+    tracker = Tracker()
+    for index, x in enumerate(places):
+        (track,) = tracker.update(index, START, index * 40_000_000, [plate(x, 100)])
+        tracker.attach_read(1, read("B1234XYZ", 0.9))
+    (track,) = tracker.close()
+    return track
+
+
+def test_a_plate_that_stands_still_is_one_view() -> None:
+    """A misread of a car that waits at the light would grow sure by being repeated for half a minute."""
+    standing = _seen_at(100 + 0.5 * (index % 2) for index in range(40))
+    passing = _seen_at(100.0 + 8 * index for index in range(40))
+    arriving = _seen_at([60.0, 80.0, *[100.0] * 20])
+
+    def confidence(track: Track) -> float:
+        reads = [point.read for point in track.points if point.read]
+        return fuse(reads, shares_of_views(track.points)).confidence
+
+    assert confidence(standing) == pytest.approx(0.9, abs=0.001)
+    assert confidence(passing) > 0.99
+    assert shares_of_views(arriving.points) == pytest.approx([1, 1, *[1 / 20] * 20])
 
 
 def test_what_comes_near_is_read_anew() -> None:
