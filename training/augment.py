@@ -80,13 +80,19 @@ def blur(picture: np.ndarray, rng: np.random.Generator, strength: float) -> np.n
     return cv2.filter2D(picture, -1, kernel / max(1e-6, float(kernel.sum())))
 
 
-def few_pixels(picture: np.ndarray, rng: np.random.Generator, plate_width_px: float) -> np.ndarray:
-    """The crop as if the plate had been `plate_width_px` wide in the frame, then enlarged."""
+def few_pixels(
+    picture: np.ndarray, rng: np.random.Generator, plate_width_px: float, upright: float = 1.0
+) -> np.ndarray:
+    """The crop as if the plate had been `plate_width_px` wide in the frame, then enlarged.
+
+    A plate that leans back shows `upright` of its height.
+    """
     height, width = picture.shape[:2]
     share = plate_width_px / (width * 0.9)
-    if share >= 1:
+    rows = share * upright * rng.uniform(0.85, 1.25)
+    if share >= 1 and rows >= 1:
         return picture
-    size = (max(12, round(width * share)), max(6, round(height * share * rng.uniform(0.85, 1.25))))
+    size = (max(12, min(width, round(width * share))), max(6, min(height, round(height * rows))))
     shrink = cv2.INTER_AREA if rng.random() < 0.7 else cv2.INTER_LINEAR
     small = cv2.resize(picture, size, interpolation=shrink)
     small = compress(add_noise(small, rng), rng) if rng.random() < 0.7 else small
@@ -117,18 +123,31 @@ def sharpen(picture: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     return picture + (picture - cv2.GaussianBlur(picture, (0, 0), 1.0)) * rng.uniform(0.3, 1.5)
 
 
-def photograph(picture: np.ndarray, rng: np.random.Generator, plate_width_px: float) -> Image:
-    """A clean crop as a roadside camera would have delivered it: half of the time a good one, else anything."""
-    if rng.random() < 0.5:
-        return _gently(picture, rng, plate_width_px)
-    picture = expose(picture, rng)
+def burnt(picture: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """A plate in the sun: its paper overflows the sensor, and light creeps into the strokes until they are faint."""
+    picture = cv2.GaussianBlur(picture, (0, 0), rng.uniform(0.4, 1.2)) * rng.uniform(1.2, 3.0)
+    white = np.clip(rng.normal((255, 250, 246), 6), 225, 255).astype(np.float32)
+    return np.asarray(white - (white - np.minimum(picture, white)) * rng.uniform(0.12, 0.8), np.float32)
+
+
+def photograph(
+    picture: np.ndarray, rng: np.random.Generator, plate_width_px: float, upright: float = 1.0
+) -> Image:
+    """A clean crop as a roadside camera would have delivered it: half of the time a good one, else anything.
+
+    A plate that leans back shows `upright` of its height.
+    """
+    kind = rng.random()
+    if kind < 0.45:
+        return _gently(picture, rng, plate_width_px, upright)
+    picture = burnt(picture, rng) if kind < 0.55 else expose(picture, rng)
     picture = blur(picture, rng, 1.0 if plate_width_px > 90 else 0.6)
-    picture = few_pixels(picture, rng, plate_width_px)
+    picture = few_pixels(picture, rng, plate_width_px, upright)
     picture = compress(add_noise(sharpen(picture, rng), rng), rng)
     return np.clip(picture, 0, 255).astype(np.uint8)
 
 
-def _gently(picture: np.ndarray, rng: np.random.Generator, plate_width_px: float) -> Image:
+def _gently(picture: np.ndarray, rng: np.random.Generator, plate_width_px: float, upright: float) -> Image:
     """Sharp, little noise, often dark and bluish as in the shade of a bonnet, now and then too bright."""
     mode = rng.random()
     if mode < 0.3:
@@ -142,11 +161,12 @@ def _gently(picture: np.ndarray, rng: np.random.Generator, plate_width_px: float
     picture = cv2.GaussianBlur(picture, (0, 0), rng.uniform(0.2, 0.8))
     height, width = picture.shape[:2]
     share = min(1.0, plate_width_px / (width * 0.9))
-    if share < 1:
-        size = (max(12, round(width * share)), max(6, round(height * share)))
+    rows = min(1.0, share * upright)
+    if rows < 1:
+        size = (max(12, round(width * share)), max(6, round(height * rows)))
         grow = cv2.INTER_LINEAR if rng.random() < 0.7 else cv2.INTER_CUBIC
         picture = cv2.resize(
             cv2.resize(picture, size, interpolation=cv2.INTER_AREA), (width, height), interpolation=grow
         )
     picture = sharpen(picture, rng) + rng.standard_normal(picture.shape, np.float32) * rng.exponential(1.5)
-    return np.clip(compress(picture, rng) if share == 1 else picture, 0, 255).astype(np.uint8)
+    return np.clip(compress(picture, rng) if rows == 1 else picture, 0, 255).astype(np.uint8)

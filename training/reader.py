@@ -29,7 +29,8 @@ from training.machine import autocast, device
 from training.reader_exams import Exam, exams
 from training.reader_net import ReaderNet
 from training.reader_render import CORNER_UNIT, UNKNOWN
-from training.reader_shards import COLOUR, CORNERS, PLACED, READABLE, Batch, Shards
+from training.reader_shards import COLOUR, CORNERS, PLACED, READABLE, Batch, Shards, to_input
+from training.released import restore
 
 
 def build(config: dict) -> ReaderNet:
@@ -110,10 +111,17 @@ class Trainer:
         self.optimiser.load_state_dict(state["optimiser"])
         self.step, self.record = state["step"], state["record"]
 
-    def start_from(self, path: Path) -> None:
-        """Begin step 0 with another training's averaged weights instead of chance."""
-        self.mean.load_state_dict(torch.load(path, weights_only=False, map_location=device())["mean"])
-        self.net.load_state_dict(self.mean.module.state_dict())
+    def start_from(self, path: Path, crops: torch.Tensor) -> None:
+        """Begin step 0 with another training's averaged weights, or a released network's, instead of chance.
+
+        `crops` are some that the network may see: a released network keeps no statistics of its layers.
+        """
+        if path.suffix == ".tflite":
+            restore(self.net, path, crops)
+            self.mean.module.load_state_dict(self.net.state_dict())
+        else:
+            self.mean.load_state_dict(torch.load(path, weights_only=False, map_location=device())["mean"])
+            self.net.load_state_dict(self.mean.module.state_dict())
 
 
 def draw_curves(record: list[dict], path: Path) -> None:
@@ -153,7 +161,9 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("runs/reader"))
     parser.add_argument("--shards", type=Path, help="instead of the config's")
     parser.add_argument("--resume", action="store_true", help="go on from OUT/checkpoint.pt if it is there")
-    parser.add_argument("--start-from", type=Path, help="begin with the weights of another training's checkpoint.pt")
+    parser.add_argument(
+        "--start-from", type=Path, help="begin with the weights of another training's checkpoint.pt or of a .tflite"
+    )
     parser.add_argument("--threads", type=int, default=1)
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
@@ -162,12 +172,13 @@ def main() -> None:
     config = yaml.safe_load(args.config.read_text())
     data, shards = Path(config["data"]), args.shards or Path(config["shards"])
     trainer = Trainer(config, args.out)
-    if args.resume and (args.out / "checkpoint.pt").exists():
-        trainer.resume(args.out / "checkpoint.pt")
-    elif args.start_from:
-        trainer.start_from(args.start_from)
     with renderer(config, shards):
-        train(trainer, exams(data, shards), Shards(shards, config["seed"] + trainer.step))
+        sets = exams(data, shards)
+        if args.resume and (args.out / "checkpoint.pt").exists():
+            trainer.resume(args.out / "checkpoint.pt")
+        elif args.start_from:
+            trainer.start_from(args.start_from, to_input(sets[-1].crops[:512]))
+        train(trainer, sets, Shards(shards, config["seed"] + trainer.step))
 
 
 def train(trainer: Trainer, sets: list[Exam], shards: Shards) -> None:

@@ -35,6 +35,8 @@ YEARS = (2010, 2040)
 UNKNOWN = -1
 CORNER_UNIT = 10_000
 """Corner offsets are kept as whole numbers of this share of the crop's sides."""
+FAINTEST = 2.2
+"""Contrast of the strokes, in grey levels, below which nobody can read a crop."""
 LOOKALIKES, LOOKALIKE_DIGITS = "OQGC", "83956"
 """Characters that differ by one short stroke are shown more often."""
 
@@ -132,6 +134,8 @@ def tones(colour: PlateColour, rng: np.random.Generator) -> tuple[np.ndarray, np
     """Base and ink as weathered plates have them, BGR float32."""
     light = np.full(3, rng.uniform(170, 250)) + rng.normal(0, 8, 3)
     dark = np.full(3, rng.uniform(8, 75)) + rng.normal(0, 6, 3)
+    if rng.random() < 0.12:  # years in the sun
+        dark, light = dark + rng.uniform(30, 90), light - rng.uniform(0, 60)
     hues = {
         PlateColour.YELLOW: (rng.uniform(0, 90), rng.uniform(140, 205), rng.uniform(190, 250)),
         PlateColour.RED: (rng.uniform(15, 70), rng.uniform(10, 60), rng.uniform(120, 220)),
@@ -289,9 +293,10 @@ class Composer:
         if rng.random() < 0.03:
             width_px = float(rng.uniform(16, 32))
         matrix = self._seen(corners, vehicle)
-        crop = photograph(_warp(canvas, matrix), rng, width_px)
+        leans = vehicle == "motorcycle" and rng.random() < 0.5
+        crop = photograph(_warp(canvas, matrix), rng, width_px, float(rng.uniform(0.35, 0.95)) if leans else 1.0)
         placed = cv2.perspectiveTransform(corners[None], matrix)[0]
-        return Sample(crop, text, COLOURS.index(colour), int(width_px > 40), placed)
+        return Sample(crop, text, COLOURS.index(colour), int(width_px > 40 and contrast(crop) > FAINTEST), placed)
 
     def _colourise(self, ink: Mask, colour: PlateColour, pressed_deep: bool, vehicle: Vehicle) -> np.ndarray:
         rng = self._rng
@@ -380,7 +385,7 @@ class Composer:
     def _seen(self, corners: np.ndarray, vehicle: str) -> np.ndarray:
         """Homography from the canvas to the 160 x 48 crop."""
         quad = self._posed(vehicle)
-        boxed = self._rng.random() < (0.55 if vehicle == "motorcycle" else 0.3)
+        boxed = self._rng.random() < (0.4 if vehicle == "motorcycle" else 0.3)
         seen = self._boxed(quad) if boxed else self._cornered(quad)
         to_photo = cv2.getPerspectiveTransform(corners, quad)
         return np.asarray(to_crop(widened(seen, MARGIN)) @ to_photo)
@@ -393,6 +398,8 @@ class Composer:
         quad = np.float32([[-80, -24], [80, -24], [80, 24], [-80, 24]])
         turn = np.deg2rad(rng.normal(0, turn_deg))
         slant, drop = rng.normal(0, slant_sigma), rng.normal(0, drop_sigma)
+        if vehicle == "motorcycle" and rng.random() < 0.25:
+            slant = rng.uniform(-0.8, 0.8)
         shear = np.float32([[1, slant], [drop, 1]])
         spin = np.float32([[np.cos(turn), -np.sin(turn)], [np.sin(turn), np.cos(turn)]])
         quad = quad @ (spin @ shear).T * np.float32([1, rng.uniform(0.85, 1.25)])
@@ -454,7 +461,7 @@ class Composer:
         warped = _warp(cv2.GaussianBlur(scene.picture, (0, 0), 0.7), matrix)
         placed = cv2.perspectiveTransform(scene.corners[None], matrix)[0]
         crop = photograph(warped, self._rng, width_px)
-        return Sample(crop, scene.text, COLOURS.index(scene.colour), 1, placed)
+        return Sample(crop, scene.text, COLOURS.index(scene.colour), int(contrast(crop) > FAINTEST), placed)
 
     def _retone(self, picture: np.ndarray, corners: np.ndarray, colour: PlateColour) -> np.ndarray:
         rng = self._rng
@@ -476,6 +483,13 @@ class Composer:
     def _negative(self) -> Sample:
         shot = photograph(self._scene(HEIGHT, WIDTH), self._rng, float(self._rng.uniform(60, 200)))
         return Sample(shot, "", UNKNOWN, 0, None)
+
+
+def contrast(crop: Image) -> float:
+    """How much the grey levels of a crop's middle differ at the size of strokes: finer is noise, coarser is light."""
+    grey = cv2.cvtColor(crop, cv2.COLOR_BGR2GRAY).astype(np.float32)
+    strokes = cv2.GaussianBlur(grey, (0, 0), 1.2) - cv2.GaussianBlur(grey, (0, 0), 7)
+    return float(strokes[8:-8, 12:-12].std())
 
 
 def to_crop(quad: np.ndarray) -> np.ndarray:
