@@ -69,16 +69,18 @@ def model_settings(folder: Path | None, threads: int) -> ModelSettings:
     return ModelSettings(threads=threads) if folder is None else ModelSettings.of_folder(folder, threads)
 
 
-def load_networks(settings: ModelSettings, grammar: str = "id", *, dated: bool = True) -> Networks:
-    """`dated`: whether expiry lines are read, too. Raises ModelError."""
+def load_networks(settings: ModelSettings, grammar: str = "id", *, dated: bool = True, stills: bool = True) -> Networks:
+    """`dated`: whether expiry lines are read, too. `stills`: for single pictures, not footage. Raises ModelError."""
     detector, reader = (Network.load(path, settings.threads) for path in (settings.detector, settings.reader))
     digests = {network.manifest["name"]: network.manifest["sha256"] for network in (detector, reader)}
-    return Networks(PlateDetector(detector), PlateReader(reader, GRAMMARS[grammar], dated=dated), digests)
+    return Networks(
+        PlateDetector(detector, stills=stills), PlateReader(reader, GRAMMARS[grammar], dated=dated), digests
+    )
 
 
 def _networks_for(scene: Scene, settings: ModelSettings) -> Networks:
     """Expiry lines cost as much as the number: they are read where a rule asks for them. Raises ModelError."""
-    return load_networks(settings, dated=ViolationKind.EXPIRY in scene.rules)
+    return load_networks(settings, dated=ViolationKind.EXPIRY in scene.rules, stills=False)
 
 
 @dataclass(frozen=True, slots=True)

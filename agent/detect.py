@@ -123,8 +123,13 @@ def to_detections(found: Candidates, letterbox: Letterbox, width: int, height: i
 class PlateDetector:
     """The `Detector` of the pipeline."""
 
-    def __init__(self, network: Network, threshold: float | None = None) -> None:
-        """`threshold`: least score of a plate; None takes the manifest's."""
+    def __init__(self, network: Network, threshold: float | None = None, *, stills: bool = False) -> None:
+        """`threshold`: least score of a plate; None takes the manifest's.
+
+        `stills`: for single pictures, which have no next frame: where no plate is found, one is looked for again at
+        half the size.
+        """
+        self._stills = stills
         self._network = network
         self._height, self._width, _ = network.picture_shape
         self._strides = tuple(int(s) for s in network.manifest["strides"])
@@ -134,6 +139,8 @@ class PlateDetector:
         """Plates of a BGR picture, in its pixels."""
         plates = self._look(image, 1.0)
         scale = min(self._width / image.shape[1], self._height / image.shape[0])
+        if not plates and self._stills:
+            return self._look(image, 0.5)
         if not any(plate.box.width * scale > WIDEST_PX for plate in plates):
             return plates
         wide = [plate for plate in self._look(image, 0.5) if plate.box.width * scale > WIDEST_PX]

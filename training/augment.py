@@ -130,9 +130,7 @@ def burnt(picture: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     return np.asarray(white - (white - np.minimum(picture, white)) * rng.uniform(0.12, 0.8), np.float32)
 
 
-def photograph(
-    picture: np.ndarray, rng: np.random.Generator, plate_width_px: float, upright: float = 1.0
-) -> Image:
+def photograph(picture: np.ndarray, rng: np.random.Generator, plate_width_px: float, upright: float = 1.0) -> Image:
     """A clean crop as a roadside camera would have delivered it: half of the time a good one, else anything.
 
     A plate that leans back shows `upright` of its height.

@@ -156,3 +156,13 @@ def test_threshold_of_the_config_wins(detector: PlateDetector) -> None:
     """An operator who raises the threshold would change nothing."""
     strict = PlateDetector(Network.load(MODEL), threshold=0.999)
     assert strict.detect(street(((500, 400, 60, PlateColour.WHITE),))) == ()
+
+
+def test_a_plate_that_fills_a_picture_is_found(detector: PlateDetector) -> None:
+    """A technician who holds a phone close to a plate would be told that there is none."""
+    picture = np.full((384, 640, 3), 100, np.uint8)
+    spec = PlateSpec("B 1234 XYZ", (5, 2028), PlateColour.BLACK, "old", "car")
+    picture[100:280, 50:590] = cv2.resize(draw_plate(spec, np.random.default_rng(3), 192), (540, 180))
+    (plate,) = PlateDetector(Network.load(MODEL), stills=True).detect(picture)
+    assert plate.box.iou(Box(50, 100, 590, 280)) > 0.5
+    assert detector.detect(picture) == (), "footage has a frame before this one, and no time for a second look"
