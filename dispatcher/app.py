@@ -36,6 +36,7 @@ from dispatcher.console.render import Renderer, environment
 from dispatcher.console.views import Views
 from dispatcher.errors import CakraError, StoreError
 from dispatcher.evidence import EvidenceFolder
+from dispatcher.gauges import Gauges
 from dispatcher.hearing import Hearing
 from dispatcher.intake import Intake
 from dispatcher.keys import Sealer, read_key, read_secret
@@ -191,6 +192,7 @@ class Dispatcher:
         self.web: FastAPI = create_web(
             [webhook.router(), owners.router(), entry.router(), office.router(), console.router()],
             self.health,
+            Gauges(store, self.units, settings.evidence, lambda: self.mqtt.connected).exposition,
             (*settings.web.allowed_hosts, settings.official_domain),
             Guard(gate, clock, cookie, settings.official_domain),
             tls_in_front=settings.web.tls_in_front,

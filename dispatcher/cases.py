@@ -14,6 +14,7 @@ from typing import Any, TypedDict, Unpack
 
 from sqlalchemy import ColumnElement, Connection, Row, func, insert, select, update
 
+from dispatcher.metrics import MOVES
 from dispatcher.reference import new_reference
 from dispatcher.schema import cases, evidence, timeline, unit_event
 from dispatcher.workflow import Event, State, advance
@@ -157,6 +158,7 @@ def move(
     values = {"next_at": None, **changes, **lease, "state": target, "changed_at": now}
     connection.execute(update(cases).where(cases.c.case_id == case_id).values(**values))
     _remember(connection, case_id, now, case.state, target, event, who, why)
+    MOVES.labels(target).inc()
     return _case(row, **values)
 
 

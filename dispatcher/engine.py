@@ -13,6 +13,7 @@ from sqlalchemy import Connection, Engine, create_engine, event, func, make_url,
 from sqlalchemy.exc import ArgumentError, DataError, NoSuchModuleError, SQLAlchemyError
 
 from dispatcher.errors import ConfigError, ContendedError, StoreError, UnstorableError
+from dispatcher.metrics import DATABASE_ERRORS, word
 
 READING = "reading"
 """Execution option of a connection that only reads."""
@@ -58,9 +59,11 @@ def fault(error: SQLAlchemyError) -> StoreError:
     said = told.args[0] if isinstance(told, Exception) and told.args else told
     state = said.get("C", "") if isinstance(said, dict) else ""
     words = " ".join(str(said.get("M", "") if isinstance(said, dict) else said).split())
-    if isinstance(error, DataError) or state.startswith(_UNSTORABLE):
-        return UnstorableError(f"database: {words}")
-    return (ContendedError if state in _CONTENDED else StoreError)(f"database: {words}")
+    is_unstorable = isinstance(error, DataError) or state.startswith(_UNSTORABLE)
+    kind = UnstorableError if is_unstorable else ContendedError if state in _CONTENDED else StoreError
+    told_as = kind(f"database: {words}")
+    DATABASE_ERRORS.labels(word(told_as)).inc()
+    return told_as
 
 
 def _sqlite(engine: Engine) -> Engine:

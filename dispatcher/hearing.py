@@ -7,6 +7,7 @@ from datetime import datetime
 from sqlalchemy import Connection
 
 from dispatcher import cases, replies, sends
+from dispatcher.metrics import NEWS, code_label
 from dispatcher.news import ReplyNews, StatusNews, read_call
 from dispatcher.pacing import paused_scope, wait_after
 from dispatcher.reference import read_payload
@@ -33,6 +34,7 @@ class Hearing:
             try:
                 news = read_call(call.body)
             except ValueError:
+                NEWS.labels("", "", "not_json").inc()
                 count(connection, "webhook.not_json")
                 sends.call_done(connection, call.call_id, now, "not_json")
                 return True
@@ -51,6 +53,8 @@ class Hearing:
             remark = "illegal_move"
         if remark:
             count(connection, f"webhook.{remark}")
+        name, failure = (news.event, news.failure) if isinstance(news, StatusNews) else ("reply", None)
+        NEWS.labels(name, code_label(failure), remark or "applied").inc()
         return remark
 
     def _status(self, connection: Connection, news: StatusNews, now: datetime) -> str:

@@ -18,6 +18,7 @@ from dispatcher import cases
 from dispatcher.engine import hold
 from dispatcher.errors import StoreError, UnstorableError
 from dispatcher.evidence import EvidenceFolder
+from dispatcher.metrics import EVIDENCE_BYTES, MESSAGES
 from dispatcher.schema import evidence, quarantine, unit_event, unit_status
 from dispatcher.store import Store, count, insert_new
 from dispatcher.units import Unit, UnitState
@@ -68,23 +69,32 @@ class Intake:
         """
         handlers = {Up.VIOLATION: self._report, Up.EVIDENCE: self._evidence, Up.STATUS: self._status}
         try:
-            return handlers[topic.kind](topic.unit_id, payload, now)
+            ack = handlers[topic.kind](topic.unit_id, payload, now)
         except UnstorableError as error:
             log.error("unit %s: %s: %s", topic.unit_id, topic.kind, error)
             return self._refuse(topic.kind, payload, "unstorable")
         except StoreError:
-            return _rejected(topic.kind, payload, "store", retryable=True)
+            return self._defer(topic.kind, payload, "store")
         except NotYet as reason:
-            return _rejected(topic.kind, payload, str(reason), retryable=True)
+            return self._defer(topic.kind, payload, str(reason))
         except (Refused, DecodeError) as refusal:
             return self._refuse(topic.kind, payload, str(refusal))
         except Exception:
             log.exception("unit %s: %s: cannot be taken in", topic.unit_id, topic.kind)
             return self._refuse(topic.kind, payload, "failed")
+        MESSAGES.labels(topic.kind, ack.result if ack else AckResult.STORED, ack.reason if ack else "").inc()
+        return ack
+
+    def _defer(self, kind: Up, payload: bytes, reason: str) -> Ack | None:
+        """Have the unit say it again later."""
+        MESSAGES.labels(kind, "deferred", reason).inc()
+        return _rejected(kind, payload, reason, retryable=True)
 
     def _refuse(self, kind: Up, payload: bytes, reason: str) -> Ack | None:
         """Refuse for good: what pydantic found wrong is told to the unit and counted by its kind alone."""
-        self._count(f"refused.{kind}.{reason.partition(':')[0]}")
+        code = reason.partition(":")[0]
+        MESSAGES.labels(kind, AckResult.REJECTED, code).inc()
+        self._count(f"refused.{kind}.{code}")
         return _rejected(kind, payload, reason[:_REASON_CHARACTERS], retryable=False)
 
     def _count(self, name: str) -> None:
@@ -135,6 +145,8 @@ class Intake:
             _one_at_a_time(connection, unit_id, header.event_id)
             is_new = insert_new(connection, evidence, _evidence_row(header, place, now))
             _complete(connection, unit_id, str(header.event_id), now)
+        if is_new:
+            EVIDENCE_BYTES.inc(header.size_bytes)
         result = AckResult.STORED if is_new else AckResult.DUPLICATE
         return Ack(event_id=header.event_id, sha256=header.sha256, result=result, retryable=False)
 

@@ -23,6 +23,7 @@ from paho.mqtt.reasoncodes import ReasonCode
 
 from dispatcher.errors import ConfigError
 from dispatcher.intake import Intake
+from dispatcher.metrics import MESSAGES
 from dispatcher.settings import MqttSettings
 from wire.codec import encode
 from wire.topics import Down, UpTopic, all_up, down, parse_up
@@ -154,7 +155,9 @@ class MqttService:
     def _on_message(self, client: paho.Client, message: paho.MQTTMessage) -> None:
         topic = _topic(message)
         ack = self._intake.take(topic, bytes(message.payload), self._clock()) if topic else None
-        if topic and ack:
+        if topic is None:
+            MESSAGES.labels("", "rejected", "topic").inc()
+        elif ack:
             client.publish(down(topic.unit_id, Down.ACK), encode(ack), qos=1)
         client.ack(message.mid, message.qos)
         self._stored()

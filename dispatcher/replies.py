@@ -10,6 +10,7 @@ from sqlalchemy import Connection
 
 from dispatcher import cases
 from dispatcher.cases import Case
+from dispatcher.metrics import ANSWERS
 from dispatcher.workflow import TABLE, Event, State
 
 OWNER = "owner"
@@ -59,6 +60,8 @@ def hear(connection: Connection, case: Case, answer: Answer, now: datetime, *, r
     why = f"{_WORDS[answer]}: {reason}" if reason else _WORDS[answer]
     event = EVENTS[answer]
     moved = cases.move(connection, case.case_id, event, now, who=OWNER, why=why)
+    if moved.state is not case.state:
+        ANSWERS.labels(answer).inc()
     if reason and moved.state is case.state:
         said = [entry for entry in cases.history(connection, case.case_id) if entry.who == OWNER]
         if len(said) < _MOST_NOTES:

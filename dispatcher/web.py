@@ -1,4 +1,4 @@
-"""The one web server: console, webhook and health, with the headers that keep other hosts out."""
+"""The one web server: console, webhook, health and metrics, with the headers that keep other hosts out."""
 
 from __future__ import annotations
 
@@ -9,8 +9,10 @@ from fastapi import APIRouter, Depends, FastAPI, HTTPException, Request, Respons
 from fastapi.exceptions import RequestValidationError
 from fastapi.middleware.trustedhost import TrustedHostMiddleware
 from fastapi.responses import JSONResponse, PlainTextResponse
+from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 
 from dispatcher.errors import StoreError, UnstorableError
+from dispatcher.metrics import RESPONSES
 
 _HEADERS = {
     "Content-Security-Policy": (
@@ -33,19 +35,27 @@ _LARGEST_FORM_BYTES = 64 * 1024
 def create_web(
     routers: Sequence[APIRouter],
     health: Callable[[], dict[str, Any]],
+    metrics: Callable[[], bytes],
     allowed_hosts: Sequence[str],
     guard: Callable[[Request], Awaitable[None]],
     *,
     tls_in_front: bool = False,
 ) -> FastAPI:
-    """The application; `health` says how the dispatcher is; `guard` stands before every route."""
+    """The application; `health` and `metrics` say how the dispatcher is; `guard` stands before every route."""
     web = FastAPI(docs_url=None, redoc_url=None, openapi_url=None, dependencies=[Depends(guard)])
     headers = _HEADERS | _HTTPS_ALONE if tls_in_front else _HEADERS
     web.add_middleware(TrustedHostMiddleware, allowed_hosts=list(allowed_hosts))
 
     @web.middleware("http")
     async def add_headers(request: Request, call_next: Callable[[Request], Awaitable[Response]]) -> Response:
-        response = PlainTextResponse("too large", status_code=413) if _is_large(request) else await call_next(request)
+        status = 500
+        try:
+            response = (
+                PlainTextResponse("too large", status_code=413) if _is_large(request) else await call_next(request)
+            )
+            status = response.status_code
+        finally:
+            RESPONSES.labels(getattr(request.scope.get("route"), "path", ""), str(status)).inc()
         for name, value in headers.items():
             response.headers.setdefault(name, value)
         return response
@@ -71,6 +81,10 @@ def create_web(
     def say_health() -> Response:
         said = health()
         return JSONResponse(said, status_code=200 if said["status"] == "ok" else 503)
+
+    @web.get("/metrics")
+    def say_metrics() -> Response:
+        return Response(metrics(), media_type=CONTENT_TYPE_PLAIN_0_0_4)
 
     for router in routers:
         web.include_router(router)

@@ -13,11 +13,14 @@ from fastapi.responses import PlainTextResponse
 
 from dispatcher import sends
 from dispatcher.errors import StoreError
+from dispatcher.metrics import WEBHOOKS
 from dispatcher.news import is_signed
 from dispatcher.store import Store, count
 
 _LARGEST_BYTES = 3 * 1024 * 1024
 """Meta's own limit for a webhook's payload."""
+_STATUS = {"kept": 200, "repeated": 200, "bad_signature": 403, "too_large": 413, "store": 503}
+"""What becomes of a call, and how it is answered."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,19 +55,23 @@ class Webhook:
         async for chunk in request.stream():
             body += chunk
             if len(body) > _LARGEST_BYTES:
-                return PlainTextResponse("too large", status_code=413)
+                return _answer("too_large")
         header = request.headers.get("X-Hub-Signature-256")
-        status = await run_in_threadpool(self._keep, bytes(body), header)
-        return Response(status_code=status)
+        return _answer(await run_in_threadpool(self._keep, bytes(body), header))
 
-    def _keep(self, body: bytes, header: str | None) -> int:
+    def _keep(self, body: bytes, header: str | None) -> str:
         try:
             with self.store.writing() as connection:
                 if not is_signed(self.app_secret, body, header):
                     count(connection, "webhook.bad_signature")
-                    return 403
-                sends.keep_call(connection, body, self.clock())
+                    return "bad_signature"
+                is_new = sends.keep_call(connection, body, self.clock())
         except StoreError:
-            return 503
+            return "store"
         self.kept()
-        return 200
+        return "kept" if is_new else "repeated"
+
+
+def _answer(outcome: str) -> Response:
+    WEBHOOKS.labels(outcome).inc()
+    return Response(status_code=_STATUS[outcome])

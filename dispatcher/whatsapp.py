@@ -14,6 +14,7 @@ from typing import Any
 import httpx
 
 from dispatcher.answers import Accepted, Answer, Failure, Retry, Unknown, by_code, by_http_status
+from dispatcher.metrics import asked
 from dispatcher.settings import WhatsAppSettings
 
 _NEVER_LEFT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol)
@@ -86,6 +87,11 @@ class WhatsAppClient:
 
     def upload(self, jpeg: bytes) -> Uploaded | Failure:
         """Hand a picture over. A picture uploaded twice does no harm, so here a lost answer is a `Retry`."""
+        answer = self._upload(jpeg)
+        asked("upload", answer)
+        return answer
+
+    def _upload(self, jpeg: bytes) -> Uploaded | Failure:
         try:
             response = self._http.post(
                 "media",
@@ -102,6 +108,11 @@ class WhatsAppClient:
 
     def send(self, message: TemplateMessage) -> Answer:
         """Send one message, once."""
+        answer = self._send(message)
+        asked("send", answer)
+        return answer
+
+    def _send(self, message: TemplateMessage) -> Answer:
         try:
             response = self._http.post("messages", json=message.as_json())
         except _NEVER_LEFT:

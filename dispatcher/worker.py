@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import logging
 import random
+import time
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from threading import Event as Flag
@@ -24,6 +25,7 @@ from dispatcher.cases import Case, Changes, LeaseLost
 from dispatcher.errors import ContendedError, StoreError
 from dispatcher.evidence import EvidenceFolder
 from dispatcher.hearing import Hearing
+from dispatcher.metrics import LOOKUPS, NOTICE_DELAY, WHATSAPP, WORKER_FAULTS, word
 from dispatcher.notice import Notice, NoticeTooLong
 from dispatcher.owners import OVERRULABLE, Match, OwnerRegistry, Unavailable, doubts, mobile
 from dispatcher.pacing import event_after, is_own_fault, paused_scope, wait_after
@@ -111,9 +113,11 @@ class Worker:
                     pass
                 sleep_s = self._sleep_s()
             except ContendedError as error:
+                WORKER_FAULTS.labels(word(error)).inc()
                 log.info("worker: %s; again", error)
                 is_thrown = True
             except StoreError as error:
+                WORKER_FAULTS.labels(word(error)).inc()
                 log.error("worker: %s; trying again", error)
                 is_thrown = True
                 sleep_s = _LONGEST_SLEEP_S
@@ -190,7 +194,9 @@ class Worker:
 
     def _owner(self, case: Case, report: ViolationReport, purpose: str, now: datetime) -> Match | None:
         """The owner to write to; None when the case was put off, withdrawn or sent to a person instead."""
+        began_s = time.monotonic()
         found = self._registry.lookup(case.plate, now, purpose, case.case_id)
+        LOOKUPS.labels(word(found)).observe(time.monotonic() - began_s)
         if isinstance(found, Unavailable):
             self._put_off(case, now + _REGISTRY_WAIT)
             return None
@@ -293,6 +299,8 @@ class Worker:
                     _tell(connection, case, Event.UNCLEAR, now, why=answer.why)
             else:
                 self._settle_failure(connection, case, attempt_id, answer, now)
+        if isinstance(answer, Accepted):
+            NOTICE_DELAY.observe((now - case.occurred_at).total_seconds())
         log.info("event %s: sent, %s", case.event_id, type(answer).__name__)
 
     def _settle_failure(
@@ -315,6 +323,7 @@ class Worker:
                 if attempt.state is AttemptState.STARTED:
                     sends.end_attempt(connection, attempt.attempt_id, AttemptState.UNKNOWN, now)
             cases.move(connection, case.case_id, Event.UNCLEAR, now, why="stopped while sending", holder=self._name)
+        WHATSAPP.labels("send", "cut_off", "").inc()
         log.warning(
             "case of event %s: its send was cut off; it is `unknown` until WhatsApp or you decide", case.event_id
         )

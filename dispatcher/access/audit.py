@@ -19,6 +19,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, func, insert, select, update
 
 from dispatcher.access.tables import audit_entry, audit_head
+from dispatcher.metrics import DEEDS
 from dispatcher.store import insert_new
 from wire.canonical import canonical_json
 
@@ -129,6 +130,7 @@ class Audit:
         mac = self._mac(said)
         connection.execute(insert(audit_entry).values(**said, mac=mac))
         connection.execute(update(audit_head).values(number=head.number + 1, mac=mac))
+        DEEDS.labels(what).inc()
 
     def verify(self, connection: Connection, anchor: str = "") -> Examined:
         """Read the whole trail; each entry that was changed, put in or is missing is named."""

@@ -37,6 +37,7 @@ class Door(StrEnum):
 RULES: Mapping[tuple[str, str], Door | Right] = MappingProxyType(
     {
         ("GET", "/health"): Door.OPEN,
+        ("GET", "/metrics"): Door.OPEN,
         ("GET", "/webhook"): Door.PUBLIC,
         ("POST", "/webhook"): Door.PUBLIC,
         ("GET", "/k"): Door.PUBLIC,

@@ -17,6 +17,7 @@ from markupsafe import Markup
 
 from dispatcher.console.guard import address
 from dispatcher.evidence import EvidenceFolder
+from dispatcher.metrics import OWNER_ENTRIES
 from dispatcher.notice import LABELS
 from dispatcher.owner_page import words
 from dispatcher.owner_page.desk import Desk, Refusal, tidy
@@ -70,6 +71,7 @@ class OwnerPages:
         @router.post("/k")
         def enter(request: Request, reference: Text = "", plate: Text = "") -> Response:
             said = self.desk.admit(reference, plate, address(request), self.clock())
+            OWNER_ENTRIES.labels(said if isinstance(said, Refusal) else "admitted").inc()
             if isinstance(said, Refusal):
                 return self._ask(tidy(reference), plate, said, _STATUS[said])
             return RedirectResponse(f"/k/bukti/{said}", status_code=303)

@@ -1,0 +1,125 @@
+"""What stands now, read when monitoring asks: cases, calls, units, registry, disk.
+
+What comes from the database is the same for all dispatchers that share it: take the `max` of them, never the sum.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+from sqlalchemy import Connection, func, select
+
+from dispatcher import cases, sends
+from dispatcher.errors import StoreError
+from dispatcher.metrics import REGISTRY
+from dispatcher.schema import owner_snapshot, unit_status, webhook_inbox
+from dispatcher.store import Store
+from dispatcher.units import Unit, UnitState
+from dispatcher.workflow import State
+
+
+class Gauges(Collector):
+    """Reads at each scrape."""
+
+    def __init__(
+        self, store: Store, units: Mapping[str, Unit], evidence: Path, is_connected: Callable[[], bool]
+    ) -> None:
+        self._store = store
+        self._units = units
+        self._evidence = evidence
+        self._is_connected = is_connected
+        self._registry = CollectorRegistry(auto_describe=False)
+        self._registry.register(self)
+
+    def exposition(self) -> bytes:
+        """All metrics, counted and read, as Prometheus wants them."""
+        return generate_latest(REGISTRY) + generate_latest(self._registry)
+
+    def collect(self) -> Iterator[Metric]:
+        found: list[Metric] = []
+        with suppress(StoreError):
+            with self._store.reading() as connection:
+                found = [*_cases(connection), *_calls(connection), *_units(connection), *_registry(connection)]
+            found.append(_standings(self._units))
+        yield from found
+        yield _one("cakra_database_up", "Whether the database answered just now.", bool(found))
+        yield _one("cakra_mqtt_connected", "Whether the broker takes this dispatcher.", self._is_connected())
+        with suppress(OSError):
+            free = shutil.disk_usage(self._evidence).free
+            yield _one("cakra_evidence_free_bytes", "Free space on the disk of the evidence folder.", free)
+
+
+def _one(name: str, documentation: str, value: float | None) -> Metric:
+    """A gauge without labels; without a sample when there is nothing to say."""
+    return GaugeMetricFamily(name, documentation, value=value)
+
+
+def _each(name: str, documentation: str, label: str, values: Mapping[str, float]) -> Metric:
+    family = GaugeMetricFamily(name, documentation, labels=[label])
+    for key, value in values.items():
+        family.add_metric([key], value)
+    return family
+
+
+def _cases(connection: Connection) -> Iterator[Metric]:
+    tally = cases.tally(connection)
+    numbers = {str(state): tally[state][0] if state in tally else 0 for state in State}
+    yield _each("cakra_cases", "Cases, by state.", "state", numbers)
+    yield _each(
+        "cakra_oldest_case_timestamp_seconds",
+        "Since when the case that has been in a state longest is in it.",
+        "state",
+        {state: since.timestamp() for state, (_, since) in tally.items()},
+    )
+
+
+def _calls(connection: Connection) -> Iterator[Metric]:
+    waiting = select(func.count(), func.min(webhook_inbox.c.received_at)).where(webhook_inbox.c.done_at.is_(None))
+    number, oldest = connection.execute(waiting).one()
+    yield _one("cakra_webhook_waiting", "WhatsApp's calls that are kept and not worked off yet.", number)
+    yield _one("cakra_webhook_oldest_timestamp_seconds", "When the oldest of them came.", _seconds(oldest))
+    yield _each(
+        "cakra_sending_paused_timestamp_seconds",
+        "Since when nothing is sent, until a person says so.",
+        "scope",
+        {pause.scope: pause.since.timestamp() for pause in sends.pauses(connection)},
+    )
+
+
+def _units(connection: Connection) -> Iterator[Metric]:
+    said = connection.execute(select(unit_status)).all()
+    for name, documentation, read in _OF_UNITS:
+        yield _each(name, documentation, "unit", {row.unit_id: read(row) for row in said})
+
+
+_OF_UNITS: tuple[tuple[str, str, Callable[[Any], float]], ...] = (
+    ("cakra_unit_seen_timestamp_seconds", "When a unit last said how it is.", lambda row: row.seen_at.timestamp()),
+    ("cakra_unit_online", "Whether a unit is connected to the broker.", lambda row: row.online),
+    ("cakra_unit_backlog", "What a unit still owes.", lambda row: row.backlog),
+    ("cakra_unit_dead", "What a unit has given up sending.", lambda row: row.dead),
+)
+
+
+def _registry(connection: Connection) -> Iterator[Metric]:
+    current = owner_snapshot.c.state == "current"
+    imported = connection.scalar(select(func.max(owner_snapshot.c.imported_at)).where(current))
+    what = "When the registry's snapshot in service was imported."
+    yield _one("cakra_owners_imported_timestamp_seconds", what, _seconds(imported))
+
+
+def _standings(units: Mapping[str, Unit]) -> Metric:
+    states = [unit.state for unit in units.values()]
+    what = "Units of the units' file, by whether they are believed."
+    return _each("cakra_units", what, "state", {state: states.count(state) for state in UnitState})
+
+
+def _seconds(moment: datetime | None) -> float | None:
+    return moment.timestamp() if moment else None
