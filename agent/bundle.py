@@ -21,7 +21,7 @@ from wire.messages import EvidenceRef, EvidenceRole, Fact, MediaType, Provenance
 from wire.signing import SigningKey
 
 STEP = timedelta(seconds=1)
-"""From the moment to the pictures before and after it: 14 m at 50 km/h."""
+"""From the moment to the pictures before and after it, at least: 14 m at 50 km/h."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +100,8 @@ def _contents(finding: Finding) -> Iterator[_Content]:
     yield _Content(EvidenceRole.VEILED, jpeg(veil(context.image, finding.point.detection.box)), (context,))
     earlier = [still for still in around if still.index < context.index]
     if earlier:
-        yield _still(EvidenceRole.BEFORE, min(earlier, key=lambda s: abs(finding.violation.at - STEP - s.at)))
+        before = min(finding.began, finding.violation.at - STEP)
+        yield _still(EvidenceRole.BEFORE, min(earlier, key=lambda s: abs(before - s.at)))
     later = [still for still in around if still.index > context.index]
     if later:
         yield _still(EvidenceRole.AFTER, min(later, key=lambda s: abs(finding.violation.at + STEP - s.at)))

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 from agent.cuts import CutDetector
 from agent.errors import CaptureError, ConfigError
@@ -53,8 +54,10 @@ class Finding:
     """The kept frame nearest to the violation's moment that shows the plate."""
     portrait: Frame
     """The frame in which the plate was largest."""
+    began: datetime
+    """When the rule's frame before the violation was taken: a vehicle that stood somewhere had stood since then."""
     around: tuple[Still, ...]
-    """What the ring holds from around the violation's moment."""
+    """What the ring holds from around the violation's moment, and from when it began."""
 
     @property
     def point(self) -> TrackPoint:
@@ -182,12 +185,14 @@ class Pipeline:
         return Followed(track, vote, tuple(findings))
 
     def _finding(self, violation: Violation, decision: Decision, track: Track, keyframes: _Keyframes) -> Finding:
-        around = self._ring.around(violation.at, AROUND_S)
+        before = dict(violation.frames).get("before", violation.frame_index)
+        began = min(track.points, key=lambda point: abs(point.frame_index - before)).at
+        around = self._ring.around(violation.at, AROUND_S, since=began)
         seen = {point.frame_index for point in track.points}
         shown: list[Frame | Still] = [*keyframes.frames, *(still for still in around if still.index in seen)]
         nearest = min(shown, key=lambda kept: abs(kept.index - violation.frame_index))
         context = nearest.frame() if isinstance(nearest, Still) else nearest
-        return Finding(violation, decision, track, context, keyframes.largest, around)
+        return Finding(violation, decision, track, context, keyframes.largest, began, around)
 
     def _validate(self, violation: Violation, track: Track) -> Decision:
         decision = validate(violation, track, self._scene, self._thresholds, self._clock_synchronised, self._recent)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -51,6 +52,21 @@ def test_a_bundle_shows_before_at_and_after(tmp_path: Path) -> None:
     }
     assert body.frame_index == 25
     assert body.occurred_at == START + timedelta(seconds=1)
+
+
+def test_who_stood_for_long_is_shown_from_the_begin(tmp_path: Path) -> None:
+    """Pictures of four seconds do not show that a car stood in a junction for two minutes."""
+    built = pipeline(DOWN, "B1234XYZ")
+    built._rules = [Crossing()]
+    (finding,) = findings(built)
+    long_ago = finding.violation.at - timedelta(seconds=120)
+    stills = tuple(replace(still, at=still.at - timedelta(seconds=120)) for still in finding.around[:1])
+    stood = replace(finding, began=long_ago, around=(*stills, *finding.around[1:]))
+    with Outbox(tmp_path / "outbox.sqlite") as outbox:
+        body = manifest(owe(outbox, reporter(tmp_path / "evidence"), stood)).body
+    shown = {piece.role: piece.frames for piece in body.pieces}
+    assert [frame.at for frame in shown[EvidenceRole.BEFORE]] == [stills[0].at]
+    assert shown[EvidenceRole.CLIP][0].at == stills[0].at
 
 
 def test_what_was_not_filmed_is_not_made_up(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from pathlib import Path
 
 import cv2
@@ -39,14 +40,14 @@ def test_five_pictures_a_second_are_kept(fps: float, step: int) -> None:
 
 def test_the_ring_is_bounded_in_time_and_in_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
     """A unit that runs for months must not fill its memory, however noisy the night."""
-    kept = filled(25 * 40)
+    kept = filled(5 * 400, fps=5)
     stills = list(kept)
-    assert stills[-1].mono_ns - stills[0].mono_ns <= ring.LONGEST_NS
-    assert len(stills) == 61
+    assert stills[-1].mono_ns - stills[0].mono_ns <= ring.HISTORY_NS
+    assert len(stills) == 30 + 61
     assert kept.size_bytes == sum(len(still.jpeg) for still in stills)
     limit = 5 * len(stills[0].jpeg) + 1
     monkeypatch.setattr(ring, "MAX_BYTES", limit)
-    kept.offer(frame(25 * 41))
+    kept.offer(frame(5 * 400, fps=5))
     assert (len(list(kept)), kept.size_bytes <= limit) == (5, True)
 
 
@@ -73,6 +74,18 @@ def test_around_a_moment_is_what_was_before_and_after_it() -> None:
     """The evidence would show another second than that of the violation."""
     around = filled(25 * 10).around(START + timedelta(seconds=5), 1.0)
     assert [still.index for still in around] == list(range(100, 151, 5))
+
+
+def test_what_went_on_for_minutes_is_shown_from_its_begin() -> None:
+    """A car that stood in a junction for two minutes would be accused with pictures of four seconds."""
+    kept = filled(5 * 180, fps=5)
+    since, at = START + timedelta(seconds=50), START + timedelta(seconds=170)
+    shown = kept.around(at, 1.0, since=since)
+    elapsed_s = [round(still.mono_ns / 1e9, 1) for still in shown]
+    assert abs(elapsed_s[0] - 50) <= 5
+    assert all(later - earlier <= 11 for earlier, later in pairwise(elapsed_s))
+    assert shown[-len(kept.around(at, 1.0)) :] == kept.around(at, 1.0)
+    assert kept.around(at, 1.0, since=at - timedelta(seconds=0.5)) == kept.around(at, 1.0)
 
 
 def scene(index: int) -> np.ndarray:
