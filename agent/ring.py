@@ -25,8 +25,8 @@ HISTORY_EVERY_NS = 10_000_000_000
 HISTORY_NS = 310_000_000_000
 """A little longer than a vehicle is followed (`TrackerSettings.max_duration_s`): 30 pictures more."""
 MAX_BYTES = 24 * 1024 * 1024
-"""60 pictures of 1280x720 are about 10 MB and of 1920x1080 about 20 MB, which leaves less room for the minutes before. A
-Raspberry Pi 4 has 1 GB and more; as raw pictures they would be 166 MB and 373 MB."""
+"""60 pictures of 1280x720 are about 10 MB and of 1920x1080 about 20 MB, which leaves less room for the minutes before.
+A Raspberry Pi 4 has 1 GB and more; as raw pictures they would be 166 MB and 373 MB."""
 PICTURE_BYTES = 400 * 1024
 QUALITY = 80
 """A 1280x720 road is about 160 kB, and plates in it are read as before."""
