@@ -39,7 +39,7 @@ from dispatcher.evidence import EvidenceFolder
 from dispatcher.gauges import Gauges
 from dispatcher.hearing import Hearing
 from dispatcher.intake import Intake
-from dispatcher.keys import Sealer, read_key, read_secret
+from dispatcher.keys import Sealer, read_key, read_sealer, read_secret
 from dispatcher.law import load_holidays, load_law
 from dispatcher.mqtt import MqttService
 from dispatcher.owner_page.desk import Desk
@@ -96,7 +96,7 @@ def load_parts(settings: Settings) -> Parts:
         settings=settings,
         units=load_units(settings.units),
         writer=writer,
-        sealer=Sealer(read_key(settings.data_key_file, "data_key_file")),
+        sealer=read_sealer(settings.data_key_file, settings.data_key_old_file),
         token=read_secret(whatsapp.token_file, "whatsapp.token_file"),
         app_secret=read_secret(whatsapp.app_secret_file, "whatsapp.app_secret_file"),
         verify_token=read_secret(whatsapp.verify_token_file, "whatsapp.verify_token_file"),

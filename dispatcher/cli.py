@@ -18,8 +18,8 @@ from dispatcher.access.commands import COMMAND_LINE
 from dispatcher.app import load_audit, load_parts, open_store, run, utc_now
 from dispatcher.cases import Case
 from dispatcher.console.views import case_json
-from dispatcher.errors import CakraError, UsageError
-from dispatcher.keys import Sealer, read_key, write_new_key
+from dispatcher.errors import CakraError, ConfigError, UsageError
+from dispatcher.keys import read_sealer, write_new_key
 from dispatcher.notice import compose, preview
 from dispatcher.owners_import import BadRow, import_owners
 from dispatcher.plate import mask_plate
@@ -27,6 +27,7 @@ from dispatcher.post import commands as post
 from dispatcher.post.wording import load_wording
 from dispatcher.privacy import commands as privacy
 from dispatcher.reference import new_reference
+from dispatcher.rotation import rotate
 from dispatcher.settings import Settings, load_settings
 from dispatcher.store import Store
 from dispatcher.workflow import IllegalMove, State
@@ -63,6 +64,9 @@ def _parser() -> argparse.ArgumentParser:
     keygen = commands.add_parser("keygen", help="write a new key (for mac_key_file, data_key_file)")
     keygen.add_argument("file", type=Path)
     keygen.set_defaults(command=_keygen)
+    keys = commands.add_parser("keys", help="the key of personal data").add_subparsers(required=True, metavar="VERB")
+    rotating = keys.add_parser("rotate", parents=[config], help="seal with data_key_file what data_key_old_file sealed")
+    rotating.set_defaults(command=_rotate)
 
     owners = commands.add_parser("owners", help="the owner registry").add_subparsers(required=True, metavar="VERB")
     importing = owners.add_parser("import", parents=[config], help="put a CSV snapshot into service")
@@ -127,6 +131,31 @@ def _keygen(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def _rotate(arguments: argparse.Namespace) -> int:
+    """0 when nothing needs the old key any more, 1 when something does."""
+
+    def progress(done: int, total: int) -> None:
+        print(f"\r{done:,} of {total:,} records", end="", file=sys.stderr, flush=True)
+
+    with _store(arguments) as (settings, store):
+        if settings.data_key_old_file is None:
+            raise ConfigError(f"{arguments.config}: data_key_old_file: is missing; name the key before data_key_file")
+        sealer = read_sealer(settings.data_key_file, settings.data_key_old_file)
+        audit = load_audit(settings)
+        done = rotate(store, sealer, progress)
+        with store.writing() as connection:
+            audit.append(connection, utc_now(), COMMAND_LINE, What.KEY_ROTATED, why=str(done))
+    print(f"\n{done}", file=sys.stderr)
+    if done.lost:
+        print(f"{done.lost:,} records open with neither key; find the key that sealed them", file=sys.stderr)
+    if done.old:
+        print(f"{done.old:,} records still need the old key; they were in use: run this again", file=sys.stderr)
+    if done.old or done.lost:
+        return 1
+    print(f"All {done.new:,} records open with data_key_file; the old key is no longer needed.")
+    return 0
+
+
 def _import_owners(arguments: argparse.Namespace) -> int:
     def bad(row: BadRow) -> None:
         print(f"{arguments.file}: line {row.line}: {row.reason}; left out", file=sys.stderr)
@@ -135,7 +164,7 @@ def _import_owners(arguments: argparse.Namespace) -> int:
         print(f"\r{rows:,} rows", end="", file=sys.stderr, flush=True)
 
     with _store(arguments) as (settings, store):
-        sealer = Sealer(read_key(settings.data_key_file, "data_key_file"))
+        sealer = read_sealer(settings.data_key_file, settings.data_key_old_file)
         done = import_owners(store, sealer, arguments.file, utc_now(), settings.zone, bad, progress)
     print(file=sys.stderr)
     print(f"{done.good_rows:,} registrations in service, {done.bad_rows:,} bad rows left out")

@@ -57,8 +57,10 @@ def write_new_key(path: Path) -> None:
 class Sealer:
     """Seals small records so that the database alone does not give them away."""
 
-    def __init__(self, key: bytes) -> None:
+    def __init__(self, key: bytes, old_key: bytes | None = None) -> None:
+        """Seals with `key`, and opens what `old_key` sealed as well."""
         self._cipher = AESGCM(key)
+        self._old_cipher = AESGCM(old_key) if old_key else None
 
     def seal(self, record: Mapping[str, str], bound_to: str) -> bytes:
         """The record, sealed; it opens only together with `bound_to`, so rows cannot be swapped."""
@@ -68,10 +70,36 @@ class Sealer:
 
     def open(self, sealed: bytes, bound_to: str) -> dict[str, str]:
         """The record again. Raises ConfigError when it was sealed with another key."""
-        nonce = sealed[1 : 1 + _NONCE_BYTES]
-        try:
-            plain = self._cipher.decrypt(nonce, sealed[1 + _NONCE_BYTES :], bound_to.encode())
-        except InvalidTag:
-            raise ConfigError("data_key_file: the owners were sealed with another key; restore that key") from None
+        plain = _opened(self._cipher, sealed, bound_to)
+        if plain is None:
+            plain = self._opened_with_old(sealed, bound_to)
         record: dict[str, str] = json.loads(plain)
         return record
+
+    def reseal(self, sealed: bytes, bound_to: str) -> bytes | None:
+        """What the old key sealed, sealed with the new one; None for what the new one opens. Raises ConfigError."""
+        if _opened(self._cipher, sealed, bound_to) is not None:
+            return None
+        return self.seal(json.loads(self._opened_with_old(sealed, bound_to)), bound_to)
+
+    def _opened_with_old(self, sealed: bytes, bound_to: str) -> bytes:
+        plain = _opened(self._old_cipher, sealed, bound_to) if self._old_cipher else None
+        if plain is None:
+            raise ConfigError("data_key_file: a record was sealed with another key; name it in data_key_old_file")
+        return plain
+
+
+def _opened(cipher: AESGCM, sealed: bytes, bound_to: str) -> bytes | None:
+    try:
+        return cipher.decrypt(sealed[1 : 1 + _NONCE_BYTES], sealed[1 + _NONCE_BYTES :], bound_to.encode())
+    except (InvalidTag, ValueError):  # ValueError: too short to be anything sealed
+        return None
+
+
+def read_sealer(key: Path, old_key: Path | None) -> Sealer:
+    """The sealer of `data_key_file` and, while a rotation lasts, `data_key_old_file`. Raises ConfigError."""
+    new = read_key(key, "data_key_file")
+    old = read_key(old_key, "data_key_old_file") if old_key else None
+    if new == old:
+        raise ConfigError(f"{old_key}: data_key_old_file: is the key of data_key_file; name the one before it")
+    return Sealer(new, old)

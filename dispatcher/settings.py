@@ -188,6 +188,8 @@ class Settings(Section):
     """Key of the answer buttons; `cakra-dispatcher keygen` makes one."""
     data_key_file: Path
     """Key that seals owners' names, phones and NIK; keep it outside the database and its backups."""
+    data_key_old_file: Path | None = None
+    """The key before it, until `cakra-dispatcher keys rotate` has sealed everything anew."""
     deadline_days: int = Field(default=8, ge=1, le=60)
     """Working days an owner has to answer."""
     post_days: int = Field(default=5, ge=0, le=60)

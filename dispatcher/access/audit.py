@@ -55,6 +55,8 @@ class What(StrEnum):
     RESENT = "case_resend"
     SENDING_RESUMED = "sending_resumed"
     LETTER_PRINTED = "letter_printed"
+    KEY_ROTATED = "key_rotated"
+    """What is sealed was sealed anew."""
     KEY_APPROVED = "key_approved"
     UNIT_HELD = "unit_held"
     UNIT_RELEASED = "unit_released"

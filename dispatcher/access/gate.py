@@ -74,7 +74,7 @@ class Gate:
         """Whether the authenticator agrees; a user without one needs none, and is made to enrol."""
         if kept.totp is None:
             return True
-        secret = self.sealer.open(kept.totp, bound_to=_bound(user))["secret"]
+        secret = self.sealer.open(kept.totp, bound_to=bound_to(user.name))["secret"]
         step = totp.step_of(secret, code, now, kept.totp_step)
         return step is not None and accounts.use_step(connection, user, step)
 
@@ -117,9 +117,9 @@ class Gate:
         with self.store.writing() as connection:
             sealed = sessions.enrolment(connection, found)
             if sealed is not None:
-                return self.sealer.open(sealed, bound_to=_bound(found.user))["secret"]
+                return self.sealer.open(sealed, bound_to=bound_to(found.user.name))["secret"]
             secret = totp.new_secret()
-            sessions.begin_enrolment(connection, found, self.sealer.seal({"secret": secret}, _bound(found.user)))
+            sessions.begin_enrolment(connection, found, self.sealer.seal({"secret": secret}, bound_to(found.user.name)))
             return secret
 
     def enrol(self, found: Session, password: str, code: str, now: datetime) -> str:
@@ -129,7 +129,7 @@ class Gate:
         step = totp.step_of(secret, code, now, 0)
         if step is None:
             raise Refused("code_wrong")
-        sealed = self.sealer.seal({"secret": secret}, _bound(found.user))
+        sealed = self.sealer.seal({"secret": secret}, bound_to(found.user.name))
         return self._renew(found, What.TOTP_ENROLLED, now, totp=sealed, totp_step=step)
 
     def _check_password(self, found: Session, password: str, now: datetime) -> None:
@@ -155,6 +155,6 @@ class Gate:
             return sessions.open_session(connection, found.user, found.address, now)
 
 
-def _bound(user: User) -> str:
+def bound_to(name: str) -> str:
     """What a user's sealed secret is bound to, so that nobody's can be put in another's place."""
-    return f"totp:{user.name}"
+    return f"totp:{name}"

@@ -168,6 +168,7 @@ AUDITED: Mapping[str, str] = {
     "case_resend": _("Notice sent again"),
     "sending_resumed": _("Sending resumed"),
     "letter_printed": _("Letter printed"),
+    "key_rotated": _("Personal data sealed anew"),
     "seen": _("Seen"),
     "exported": _("Owner's data exported"),
     "erased": _("Case erased"),

@@ -96,7 +96,7 @@ class Post:
     def _write(self, case: Case, owner: Owner, actor: Actor, now: datetime) -> bool:
         last_day = self.writer.last_day(now, self.post_days)
         day = now.astimezone(self.writer.zone).date()
-        sealed = self.sealer.seal({"name": owner.name, "address": owner.address}, _bound(case))
+        sealed = self.sealer.seal({"name": owner.name, "address": owner.address}, bound_to(case.reference))
         values = {"case_id": case.case_id, "day": day, "wording": self.wording, "sealed": sealed}
         deadline = self.writer.deadline(last_day)
         try:
@@ -117,7 +117,7 @@ class Post:
             report = cases.report_of(connection, case)
             pictures = cases.evidence_paths(connection, case)
         notice = self.writer.write(case, report, self.writer.day_before(case.deadline))
-        said, private = notice.parameters, self.sealer.open(sealed, _bound(case))
+        said, private = notice.parameters, self.sealer.open(sealed, bound_to(case.reference))
         shown = [self.folder.read(pictures[role]) for role in SHOWN_TO_OWNERS if role in pictures]
         content = Letter(
             sender=wording.sender,
@@ -134,6 +134,6 @@ class Post:
         return case.reference, pdf(content)
 
 
-def _bound(case: Case) -> str:
+def bound_to(reference: str) -> str:
     """What a sealed addressee is bound to, so that none can be put under another case."""
-    return f"letter:{case.reference}"
+    return f"letter:{reference}"

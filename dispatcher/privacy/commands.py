@@ -23,7 +23,7 @@ from dispatcher.app import load_audit, open_store
 from dispatcher.cases import Case
 from dispatcher.errors import UsageError
 from dispatcher.evidence import EvidenceFolder
-from dispatcher.keys import Sealer, read_key
+from dispatcher.keys import read_sealer
 from dispatcher.owners import SnapshotRegistry
 from dispatcher.privacy import holds
 from dispatcher.privacy.erasure import Eraser
@@ -86,7 +86,7 @@ def _moment(text: str) -> datetime:
 def _opened(arguments: argparse.Namespace) -> Iterator[_Office]:
     settings = load_settings(arguments.config)
     audit = load_audit(settings)
-    sealer = Sealer(read_key(settings.data_key_file, "data_key_file"))
+    sealer = read_sealer(settings.data_key_file, settings.data_key_old_file)
     store = open_store(settings)
     eraser = Eraser(store, EvidenceFolder(settings.evidence))
     registry = SnapshotRegistry(store, sealer)
