@@ -19,7 +19,7 @@ from typing import Any
 import uvicorn
 from fastapi import FastAPI
 
-from dispatcher import cases, migrations
+from dispatcher import cases, logs, migrations
 from dispatcher.access import accounts
 from dispatcher.access.audit import Audit
 from dispatcher.access.gate import Gate
@@ -236,6 +236,7 @@ def make_gate(parts: Parts, store: Store, audit: Audit) -> Gate:
 
 def run(settings: Settings) -> int:
     """Serve until SIGTERM or SIGINT; the exit code. Raises ConfigError or StoreError for a start that fails."""
+    logs.configure(settings.log)
     parts = load_parts(settings)
     with ExitStack() as stack:
         listening = stack.enter_context(_listen(settings.web.host, settings.web.port))
@@ -245,9 +246,7 @@ def run(settings: Settings) -> int:
         stack.callback(client.close)
         with store.reading() as connection:
             if not accounts.listed(connection):
-                log.warning(
-                    "nobody can log in yet; `cakra-dispatcher users add NAME --role admin` makes the first user"
-                )
+                log.warning("nobody can log in; `cakra-dispatcher users add NAME --role admin` makes the first user")
         return _serve(Dispatcher(parts, store, client), listening, settings)
 
 
@@ -269,7 +268,7 @@ def _serve(dispatcher: Dispatcher, listening: socket.socket, settings: Settings)
             try:
                 work()
             except Exception:
-                log.exception("%s failed; the dispatcher ends", name)
+                log.exception("a thread failed; the dispatcher ends", extra={"part": name})
                 failed.append(name)
             finally:
                 dispatcher.halt()
@@ -285,7 +284,8 @@ def _serve(dispatcher: Dispatcher, listening: socket.socket, settings: Settings)
         signal.signal(number, lambda *_: dispatcher.halt())
     for one in threads:
         one.start()
-    log.info("console on http://%s:%d/", *listening.getsockname()[:2])
+    host, port = listening.getsockname()[:2]
+    log.info("the console is open", extra={"host": host, "port": port})
     dispatcher.stop.wait()
     server.should_exit = True
     for one in threads:

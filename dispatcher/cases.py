@@ -56,6 +56,10 @@ class Case:
     lease_until: datetime | None
     """Until then it is given to no other worker."""
 
+    def in_log(self, **more: object) -> dict[str, object]:
+        """What a line of the log names it by, and what else it says."""
+        return {"case": self.case_id, "unit": self.unit_id, "event_id": self.event_id, **more}
+
 
 class LeaseLost(Exception):
     """The case is not this worker's any more: its lease was over, or somebody else moved the case."""

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import argparse
 import json
-import logging
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 
-from dispatcher import cases, decisions, migrations, sends
+from dispatcher import cases, decisions, logs, migrations, sends
 from dispatcher.access import commands as access
 from dispatcher.access.audit import What
 from dispatcher.access.commands import COMMAND_LINE
@@ -36,9 +35,7 @@ from dispatcher.workflow import IllegalMove, State
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; the exit code. Faults are one line on stderr: 2 usage, 78 configuration, 1 anything else."""
     arguments = _parser().parse_args(argv)
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr)
-    for chatty in ("httpx", "alembic"):
-        logging.getLogger(chatty).setLevel(logging.WARNING)
+    logs.configure()
     try:
         code: int = arguments.command(arguments)
     except CakraError as error:

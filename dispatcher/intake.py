@@ -70,18 +70,18 @@ class Intake:
         handlers = {Up.VIOLATION: self._report, Up.EVIDENCE: self._evidence, Up.STATUS: self._status}
         try:
             ack = handlers[topic.kind](topic.unit_id, payload, now)
-        except UnstorableError as error:
-            log.error("unit %s: %s: %s", topic.unit_id, topic.kind, error)
-            return self._refuse(topic.kind, payload, "unstorable")
+        except UnstorableError:
+            log.exception("a message cannot be stored", extra={"unit": topic.unit_id, "kind": topic.kind})
+            return self._refuse(topic, payload, "unstorable")
         except StoreError:
             return self._defer(topic.kind, payload, "store")
         except NotYet as reason:
             return self._defer(topic.kind, payload, str(reason))
         except (Refused, DecodeError) as refusal:
-            return self._refuse(topic.kind, payload, str(refusal))
+            return self._refuse(topic, payload, str(refusal))
         except Exception:
-            log.exception("unit %s: %s: cannot be taken in", topic.unit_id, topic.kind)
-            return self._refuse(topic.kind, payload, "failed")
+            log.exception("a message cannot be taken in", extra={"unit": topic.unit_id, "kind": topic.kind})
+            return self._refuse(topic, payload, "failed")
         MESSAGES.labels(topic.kind, ack.result if ack else AckResult.STORED, ack.reason if ack else "").inc()
         return ack
 
@@ -90,12 +90,13 @@ class Intake:
         MESSAGES.labels(kind, "deferred", reason).inc()
         return _rejected(kind, payload, reason, retryable=True)
 
-    def _refuse(self, kind: Up, payload: bytes, reason: str) -> Ack | None:
+    def _refuse(self, topic: UpTopic, payload: bytes, reason: str) -> Ack | None:
         """Refuse for good: what pydantic found wrong is told to the unit and counted by its kind alone."""
         code = reason.partition(":")[0]
-        MESSAGES.labels(kind, AckResult.REJECTED, code).inc()
-        self._count(f"refused.{kind}.{code}")
-        return _rejected(kind, payload, reason[:_REASON_CHARACTERS], retryable=False)
+        MESSAGES.labels(topic.kind, AckResult.REJECTED, code).inc()
+        self._count(f"refused.{topic.kind}.{code}")
+        log.warning("a message is refused", extra={"unit": topic.unit_id, "kind": topic.kind, "reason": code})
+        return _rejected(topic.kind, payload, reason[:_REASON_CHARACTERS], retryable=False)
 
     def _count(self, name: str) -> None:
         try:

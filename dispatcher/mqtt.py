@@ -88,7 +88,10 @@ class MqttService:
         try:
             self._connect(client, version)
         except (OSError, ValueError) as error:
-            log.warning("mqtt: %s:%d: %s; trying again", self._settings.host, self._settings.port, error)
+            place = self._settings
+            log.warning(
+                "the broker is away; trying again", extra={"host": place.host, "port": place.port, "reason": str(error)}
+            )
             return False
         give_up = time.monotonic() + _CONNACK_S
         while not stop.is_set() and not self._refusal and _loop(client):
@@ -98,7 +101,7 @@ class MqttService:
         self._close(client)
         if not stop.is_set():
             what = self._refusal or ("the connection broke off" if served else "no answer")
-            log.warning("mqtt %s: %s; connecting again", version, what)
+            log.warning("connecting to the broker again", extra={"protocol": version, "reason": what})
         return served
 
     def _connect(self, client: paho.Client, version: str) -> None:
@@ -138,7 +141,7 @@ class MqttService:
         if reason.is_failure:
             self._refusal = f"refused: {reason}"
             if self._settings.protocol != "auto" or str(reason) not in _UNSUPPORTED:
-                log.error("mqtt: the broker refuses this dispatcher: %s; check username and password_file", reason)
+                log.error("the broker refuses us; check username, password and tls", extra={"reason": str(reason)})
             return
         self._known_version = version
         self.protocol = version
@@ -150,7 +153,7 @@ class MqttService:
             self._refusal = "the broker refuses the subscription; check its access list"
             return
         self.connected = True
-        log.info("mqtt: connected, protocol %s", self.protocol)
+        log.info("connected to the broker", extra={"protocol": self.protocol})
 
     def _on_message(self, client: paho.Client, message: paho.MQTTMessage) -> None:
         topic = _topic(message)

@@ -128,7 +128,7 @@ class SnapshotRegistry:
                 trace = {"at": at, "case_id": case_id, "purpose": purpose, "snapshot_id": snapshot_id}
                 connection.execute(insert(lookup).values(outcome=type(found).__name__, **trace))
         except (StoreError, ConfigError) as error:
-            log.error("owner registry: %s", error)
+            log.exception("the owner registry cannot be asked", extra={"case": case_id})
             return Unavailable(type(error).__name__)
         return found
 

@@ -22,6 +22,7 @@ from pydantic import (
     model_validator,
 )
 
+from dispatcher import logs
 from dispatcher.errors import ConfigError
 
 HOME = Path(__file__).resolve().parent.parent
@@ -198,6 +199,8 @@ class Settings(Section):
     """What the letter says, a file under `letters`."""
     report_max_age_days: int = Field(default=3, ge=1)
     """Older violations go to a person: a late notice is a weak one."""
+    log: logs.Form = "text"
+    """How `run` tells what happens, on stderr: for people, or a JSON object a line."""
     timezone: Annotated[str, AfterValidator(_zone)] = "Asia/Jakarta"
     law: Path = HOME / "config" / "law"
     calendars: Path = HOME / "config" / "calendars"

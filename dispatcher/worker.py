@@ -25,7 +25,7 @@ from dispatcher.cases import Case, Changes, LeaseLost
 from dispatcher.errors import ContendedError, StoreError
 from dispatcher.evidence import EvidenceFolder
 from dispatcher.hearing import Hearing
-from dispatcher.metrics import LOOKUPS, NOTICE_DELAY, WHATSAPP, WORKER_FAULTS, word
+from dispatcher.metrics import LOOKUPS, NOTICE_DELAY, WHATSAPP, WORKER_FAULTS, code_label, word
 from dispatcher.notice import Notice, NoticeTooLong
 from dispatcher.owners import OVERRULABLE, Match, OwnerRegistry, Unavailable, doubts, mobile
 from dispatcher.pacing import event_after, is_own_fault, paused_scope, wait_after
@@ -114,11 +114,11 @@ class Worker:
                 sleep_s = self._sleep_s()
             except ContendedError as error:
                 WORKER_FAULTS.labels(word(error)).inc()
-                log.info("worker: %s; again", error)
+                log.info("the worker looks again", extra={"reason": str(error)})
                 is_thrown = True
             except StoreError as error:
                 WORKER_FAULTS.labels(word(error)).inc()
-                log.error("worker: %s; trying again", error)
+                log.exception("the worker tries again")
                 is_thrown = True
                 sleep_s = _LONGEST_SLEEP_S
             wake.wait(sleep_s)
@@ -139,7 +139,7 @@ class Worker:
             while held is not None:
                 held = self._steps[held.state](held, report, self._clock())
         except (IllegalMove, LeaseLost) as refused:  # somebody else moved it meanwhile: look again
-            log.info("case of event %s: %s", case.event_id, refused)
+            log.info("case moved by another", extra=case.in_log(reason=str(refused)))
         return True
 
     def _states(self, connection: Connection, now: datetime) -> tuple[State, ...]:
@@ -161,13 +161,13 @@ class Worker:
         """Move a case in hand and let it go."""
         with self._store.writing() as connection:
             moved = cases.move(connection, case.case_id, event, now, why=why, holder=self._name, **changes)
-        log.info("case of event %s: %s -> %s", case.event_id, case.state, moved.state)
+        log.info("case moved", extra=case.in_log(from_state=case.state, to_state=moved.state, reason=why))
 
     def _carry(self, case: Case, event: Event, now: datetime) -> Case:
         """Move a case in hand and keep it."""
         with self._store.writing() as connection:
             moved = self._renew(connection, case, event, now)
-        log.info("case of event %s: %s -> %s", case.event_id, case.state, moved.state)
+        log.info("case moved", extra=case.in_log(from_state=case.state, to_state=moved.state))
         return moved
 
     def _renew(
@@ -301,7 +301,7 @@ class Worker:
                 self._settle_failure(connection, case, attempt_id, answer, now)
         if isinstance(answer, Accepted):
             NOTICE_DELAY.observe((now - case.occurred_at).total_seconds())
-        log.info("event %s: sent, %s", case.event_id, type(answer).__name__)
+        log.info("sent", extra=case.in_log(outcome=word(answer), code=code_label(answer)))
 
     def _settle_failure(
         self, connection: Connection, case: Case, attempt_id: str, failure: Failure, now: datetime
@@ -324,14 +324,12 @@ class Worker:
                     sends.end_attempt(connection, attempt.attempt_id, AttemptState.UNKNOWN, now)
             cases.move(connection, case.case_id, Event.UNCLEAR, now, why="stopped while sending", holder=self._name)
         WHATSAPP.labels("send", "cut_off", "").inc()
-        log.warning(
-            "case of event %s: its send was cut off; it is `unknown` until WhatsApp or you decide", case.event_id
-        )
+        log.warning("a send was cut off; the case is unknown until WhatsApp or you decide", extra=case.in_log())
 
     def _stop(self, connection: Connection, failure: Failure, now: datetime) -> None:
         if scope := paused_scope(failure, self._writer.template.name):
             sends.stop(connection, scope, failure.code, now)
-            log.error("sending is paused (%s): WhatsApp code %d; see the console", scope, failure.code)
+            log.error("sending is paused until you resume it", extra={"scope": scope, "code": failure.code})
 
     def _slow_down(self, failure: Failure, now: datetime) -> None:
         if isinstance(failure, Throttled) and failure.scope is Scope.SENDER:
@@ -359,4 +357,4 @@ def _tell(
     try:
         cases.move(connection, case.case_id, event, now, who=who, why=why, **changes)
     except IllegalMove as late:
-        log.info("case of event %s: %s", case.event_id, late)
+        log.info("news of a case that has moved on", extra=case.in_log(reason=str(late)))

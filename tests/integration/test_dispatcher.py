@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import hmac
 import json
 import signal
 import socket
@@ -154,6 +156,44 @@ def make_unit() -> Iterator[Callable[[Broker], Unit]]:
     yield make
     for unit in made:
         unit.close()
+
+
+@pytest.mark.parametrize("form", ["text", "json"])
+def test_no_log_and_no_metric_names_an_owner(
+    form: str,
+    mosquitto: Broker,
+    simulator: tuple[str, int],
+    make_dispatcher: Callable[..., Dispatcher],
+    make_unit: Callable[[Broker], Unit],
+    tmp_path: Path,
+) -> None:
+    """Logs and metrics are copied to machines that nobody erases anything from."""
+    dispatcher = make_dispatcher(mosquitto, log=form)
+    dispatcher.start()
+    unit = make_unit(mosquitto)
+    unit.say(Up.VIOLATION, b'{"plate": "B1234XYZ"}')
+    unit.say(Up.VIOLATION, signed(report(at=datetime.now(UTC) - timedelta(seconds=5))))
+    for role in (EvidenceRole.PLATE, EvidenceRole.CONTEXT):
+        unit.say(Up.EVIDENCE, evidence(role))
+    eventually(dispatcher.is_in("delivered"), "delivered")
+    signature = hmac.new(b"sim-app-secret", PHONE.encode(), hashlib.sha256).hexdigest()
+    headers = {"X-Hub-Signature-256": f"sha256={signature}"}
+    urllib.request.urlopen(urllib.request.Request(f"{dispatcher.url}/webhook", PHONE.encode(), headers), timeout=10)
+    with pytest.raises(urllib.error.HTTPError):
+        urllib.request.urlopen(f"{dispatcher.url}/k", b"reference=ABCD&plate=B+1234+XYZ", timeout=10)
+    (message,) = ask(f"{simulator[0]}/sim/messages")
+    ask(f"{simulator[0]}/sim/reply", {"message": message["id"], "answer": "own"})
+    eventually(dispatcher.is_in("confirmed"), "the owner's answer arrives")
+    with urllib.request.urlopen(f"{dispatcher.url}/metrics", timeout=10) as answer:
+        metrics = answer.read().decode()
+    dispatcher.end(signal.SIGTERM)
+    log = (tmp_path / "dispatcher.log").read_text()
+
+    assert 'cakra_cases{state="confirmed"} 1.0' in metrics
+    assert ('"event": "case moved"' if form == "json" else "INFO case moved") in log
+    assert "a message is refused" in log
+    personal = ("B1234XYZ", "B 1234 XYZ", PHONE, "81234567890", "3456-7890", "Budi", "Santoso", "3171000000000001")
+    assert [word for word in personal if word in log or word in metrics] == []
 
 
 def test_a_violation_becomes_one_message_and_an_answer(

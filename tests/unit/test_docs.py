@@ -13,6 +13,7 @@ from agent.markings import GpioLamps, Lamps, Lane, SignalHead, SitePart, Zone
 from agent.scene import Scene
 from agent.types import ViolationKind
 from agent.validate import Reason
+from dispatcher import logs
 from dispatcher.access.roles import RIGHTS, Right
 from dispatcher.workflow import diagram
 
@@ -34,6 +35,7 @@ def test_the_workflow_in_the_docs_is_the_table() -> None:
     [
         ("rules.md", ViolationKind),
         ("validation.md", Reason),
+        ("metrics.md", logs.FIELDS),
         ("site.md", (*Scene.model_fields, *Lane.model_fields, *Zone.model_fields, *SignalHead.model_fields)),
         ("site.md", (*Calibration.model_fields, *Lamps.model_fields, *GpioLamps.model_fields)),
         ("site.md", [name for part in SETTINGS for name in part.model_fields]),
