@@ -45,7 +45,8 @@ from dispatcher.mqtt import MqttService
 from dispatcher.owner_page.desk import Desk
 from dispatcher.owner_page.pages import OwnerPages
 from dispatcher.owner_page.tries import Tries
-from dispatcher.owners import SnapshotRegistry
+from dispatcher.owners import OwnerRegistry, SnapshotRegistry
+from dispatcher.owners_http import HttpRegistry
 from dispatcher.settings import Settings
 from dispatcher.store import Store, counters
 from dispatcher.template import load_template
@@ -59,7 +60,7 @@ from dispatcher.writer import Writer
 log = logging.getLogger(__name__)
 
 _LEASE_PER_TIMEOUT = 3
-"""A case is held for an upload and a send that both take all their time, and a look-up beside them."""
+"""A case is held for a look-up, an upload and a send that all take all their time."""
 
 
 def utc_now() -> datetime:
@@ -116,6 +117,12 @@ def open_store(settings: Settings, *, migrating: bool = False) -> Store:
     return Store.open(settings.database, database_password(settings), migrating=migrating)
 
 
+def open_registry(settings: Settings, store: Store, sealer: Sealer) -> OwnerRegistry:
+    """The owner registry of a configuration; close it. Raises ConfigError."""
+    asked = settings.owners.registry
+    return HttpRegistry(asked, store, settings.zone) if asked else SnapshotRegistry(store, sealer)
+
+
 def load_audit(settings: Settings) -> Audit:
     """The audit trail of a configuration. Raises ConfigError."""
     return Audit(read_key(settings.mac_key_file, "mac_key_file"))
@@ -134,16 +141,17 @@ class Dispatcher:
         audit = Audit(parts.writer.mac_key)
         self.units = UnitBook(parts.units, store, audit, settings.access.key_approvals)
         folder = EvidenceFolder(settings.evidence, settings.mqtt.client_id)
-        registry = SnapshotRegistry(store, parts.sealer)
+        self.registry = open_registry(settings, store, parts.sealer)
+        registry_s = settings.owners.registry.timeout_s if settings.owners.registry else 0.0
         self.worker = Worker(
             store,
             folder,
             Hearing(store, parts.writer.mac_key, settings.whatsapp.template),
-            registry,
+            self.registry,
             parts.writer,
             client,
             name=settings.mqtt.client_id,
-            lease=timedelta(seconds=_LEASE_PER_TIMEOUT * settings.whatsapp.timeout_s),
+            lease=timedelta(seconds=_LEASE_PER_TIMEOUT * max(settings.whatsapp.timeout_s, registry_s)),
             most_tries=settings.whatsapp.attempts,
             report_max_age=timedelta(days=settings.report_max_age_days),
             snapshot_max_age=timedelta(days=settings.owners.max_age_days),
@@ -163,13 +171,15 @@ class Dispatcher:
         renderer = Renderer(
             templates=environment(settings.zone), clock=clock, cookie=cookie, secure=settings.web.tls_in_front
         )
-        views = Views(store=store, units=self.units, registry=registry, writer=parts.writer)
+        views = Views(store=store, units=self.units, registry=self.registry, writer=parts.writer)
         console = Console(
             store=store,
             folder=folder,
             views=views,
             audit=audit,
-            reveals=Reveals(store=store, audit=audit, registry=registry, per_hour=settings.access.reveals_per_hour),
+            reveals=Reveals(
+                store=store, audit=audit, registry=self.registry, per_hour=settings.access.reveals_per_hour
+            ),
             sights=Sights(store, audit),
             renderer=renderer,
             decided=self.wake.set,
@@ -192,23 +202,32 @@ class Dispatcher:
         self.web: FastAPI = create_web(
             [webhook.router(), owners.router(), entry.router(), office.router(), console.router()],
             self.health,
-            Gauges(store, self.units, settings.evidence, lambda: self.mqtt.connected).exposition,
+            Gauges(
+                store,
+                self.units,
+                settings.evidence,
+                is_connected=lambda: self.mqtt.connected,
+                registry_is_up=lambda: self.registry.health()["status"] == "ok",
+            ).exposition,
             (*settings.web.allowed_hosts, settings.official_domain),
             Guard(gate, clock, cookie, settings.official_domain),
             tls_in_front=settings.web.tls_in_front,
         )
 
     def health(self) -> dict[str, Any]:
-        """How the dispatcher is, for monitoring; `ok` means that what comes in is stored."""
+        """How the dispatcher is, for monitoring: `failing` when what comes in is not stored, `degraded` when it is and
+        cases wait for somebody else."""
         try:
             with self.store.reading() as connection:
                 states = {state: number for state, (number, _) in cases.tally(connection).items()}
                 refused = counters(connection)
+            registry = self.registry.health()
         except StoreError as error:
             return {"status": "failing", "database": str(error)}
         return {
-            "status": "ok",
+            "status": registry["status"],
             "database": {"schema": migrations.HEAD},
+            "registry": registry,
             "mqtt": {"connected": self.mqtt.connected, "protocol": self.mqtt.protocol},
             "units": len(self.units),
             "cases": states,
@@ -247,7 +266,9 @@ def run(settings: Settings) -> int:
         with store.reading() as connection:
             if not accounts.listed(connection):
                 log.warning("nobody can log in; `cakra-dispatcher users add NAME --role admin` makes the first user")
-        return _serve(Dispatcher(parts, store, client), listening, settings)
+        dispatcher = Dispatcher(parts, store, client)
+        stack.callback(dispatcher.registry.close)
+        return _serve(dispatcher, listening, settings)
 
 
 def _serve(dispatcher: Dispatcher, listening: socket.socket, settings: Settings) -> int:

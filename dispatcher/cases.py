@@ -45,7 +45,8 @@ class Case:
     approved: bool
     """A person has accepted it; what the machine doubted no longer holds it up."""
     tries: int
-    """Attempts since it was queued or a person ordered it sent again."""
+    """How often what comes next failed: attempts since it was queued or a person ordered it sent again, or look-ups
+    that the registry answered wrongly."""
     deadline: datetime | None
     """End of the owner's time to answer."""
     media_id: str | None

@@ -29,6 +29,7 @@ from dispatcher.reference import new_reference
 from dispatcher.rotation import rotate
 from dispatcher.settings import Settings, load_settings
 from dispatcher.store import Store
+from dispatcher.tls import client_context
 from dispatcher.workflow import IllegalMove, State
 
 
@@ -111,6 +112,10 @@ def _check(arguments: argparse.Namespace) -> int:
     settings = load_settings(arguments.config)
     parts = load_parts(settings)
     wording = load_wording(settings.letters, settings.letter, settings.official_domain)
+    registry = settings.owners.registry
+    for tls, field in ((settings.mqtt.tls, "mqtt.tls"), (registry and registry.tls, "owners.registry.tls")):
+        if tls:
+            client_context(tls, field)
     named = f"{len(parts.units)} units, template {parts.writer.template.name}, letter {wording.name}"
     print(f"{arguments.config}: good; {named}")
     return 0

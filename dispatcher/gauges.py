@@ -30,12 +30,18 @@ class Gauges(Collector):
     """Reads at each scrape."""
 
     def __init__(
-        self, store: Store, units: Mapping[str, Unit], evidence: Path, is_connected: Callable[[], bool]
+        self,
+        store: Store,
+        units: Mapping[str, Unit],
+        evidence: Path,
+        is_connected: Callable[[], bool],
+        registry_is_up: Callable[[], bool],
     ) -> None:
         self._store = store
         self._units = units
         self._evidence = evidence
         self._is_connected = is_connected
+        self._registry_is_up = registry_is_up
         self._registry = CollectorRegistry(auto_describe=False)
         self._registry.register(self)
 
@@ -49,6 +55,8 @@ class Gauges(Collector):
             with self._store.reading() as connection:
                 found = [*_cases(connection), *_calls(connection), *_units(connection), *_registry(connection)]
             found.append(_standings(self._units))
+            what = "Whether the owner registry is asked; it is left alone after failures in a row."
+            found.append(_one("cakra_registry_up", what, self._registry_is_up()))
         yield from found
         yield _one("cakra_database_up", "Whether the database answered just now.", bool(found))
         yield _one("cakra_mqtt_connected", "Whether the broker takes this dispatcher.", self._is_connected())

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import itertools
 import logging
-import ssl
 import time
 from collections.abc import Callable, Iterator
 from datetime import datetime
@@ -21,10 +20,10 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
-from dispatcher.errors import ConfigError
 from dispatcher.intake import Intake
 from dispatcher.metrics import MESSAGES
 from dispatcher.settings import MqttSettings
+from dispatcher.tls import client_context
 from wire.codec import encode
 from wire.topics import Down, UpTopic, all_up, down, parse_up
 
@@ -59,7 +58,7 @@ class MqttService:
         self._clock = clock
         self._stored = stored
         self._password = password
-        self._tls = _tls_context(settings)
+        self._tls = client_context(settings.tls, "mqtt.tls") if settings.tls else None
         self._known_version: str | None = None if settings.protocol == "auto" else settings.protocol
         self._refusal = ""
         self.connected = False
@@ -179,20 +178,3 @@ def _loop(client: paho.Client) -> bool:
         return client.loop(_POLL_S) == MQTTErrorCode.MQTT_ERR_SUCCESS
     except MQTTException:  # an answer that is not of this protocol version
         return False
-
-
-def _tls_context(settings: MqttSettings) -> ssl.SSLContext | None:
-    if settings.tls is None:
-        return None
-    for name, path in (("ca", settings.tls.ca), ("cert", settings.tls.cert), ("key", settings.tls.key)):
-        if not path.is_file():
-            raise ConfigError(f"{path}: mqtt.tls.{name}: there is no such file; check the path")
-    try:
-        context = ssl.create_default_context(cafile=str(settings.tls.ca))
-        context.load_cert_chain(str(settings.tls.cert), str(settings.tls.key))
-    except (OSError, ssl.SSLError) as error:
-        why = error.strerror or error
-        raise ConfigError(
-            f"{settings.tls.cert}: mqtt.tls: {why}; check that ca, cert and key are PEM and match"
-        ) from None
-    return context

@@ -1,4 +1,4 @@
-"""Who a vehicle is registered to, from a dated snapshot of the registry.
+"""Who a vehicle is registered to, from a dated snapshot of the registry; `owners_http` asks the registry itself.
 
 The look-up is exact: the plate as read, without blanks, or nothing. Whether an owner may be messaged without a person
 is another question; `doubts` answers it by the rule of the domain (class, colour, status, date, mobile number).
@@ -7,10 +7,11 @@ is another question; `doubts` answers it by the rule of the domain (class, colou
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Protocol, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 import phonenumbers
 from sqlalchemy import insert, select
@@ -19,10 +20,14 @@ from dispatcher.errors import ConfigError, StoreError
 from dispatcher.keys import Sealer
 from dispatcher.plate import normalise
 from dispatcher.schema import lookup, owner, owner_snapshot
-from dispatcher.store import Store
+from dispatcher.store import Store, count
 from wire.messages import Plate
 
 log = logging.getLogger(__name__)
+
+
+CLASSES = frozenset({"passenger", "motorcycle", "bus", "goods", "special"})
+"""The classes of vehicles, as the number ranges have them."""
 
 
 class Status(StrEnum):
@@ -48,6 +53,7 @@ class Reason(StrEnum):
     EXEMPT = "exempt"
     OWNER_CHANGED = "registered_after_violation"
     NO_MOBILE = "no_mobile_number"
+    WRONG_ANSWER = "registry_answers_wrongly"
 
 
 OVERRULABLE: frozenset[Reason] = frozenset({Reason.SNAPSHOT_STALE, Reason.CLASS_DIFFERS, Reason.COLOUR_DIFFERS})
@@ -101,6 +107,9 @@ class Unavailable:
     """The registry cannot be asked now."""
 
     why: str
+    """A code, for log and counters."""
+    answered: bool = False
+    """It did answer, but not what was agreed: asking for ever would be of no use."""
 
 
 Found: TypeAlias = Match | NotFound | Ambiguous | Unavailable
@@ -113,6 +122,28 @@ class OwnerRegistry(Protocol):
         """The registration of exactly this plate."""
         ...
 
+    def health(self) -> Mapping[str, str]:
+        """`status` is `ok` or `degraded`; what is degraded has its `why`. Raises StoreError."""
+        ...
+
+    def close(self) -> None: ...
+
+
+def write_down(store: Store, found: Found, trace: Mapping[str, Any]) -> Found:
+    """The answer, once it is written down who asked for what; what cannot be written down is not handed out."""
+    try:
+        with store.writing() as connection:
+            connection.execute(insert(lookup).values(outcome=type(found).__name__, **trace))
+            if isinstance(found, Unavailable):
+                count(connection, f"registry.{found.why}")
+    except StoreError as error:
+        log.exception("a look-up cannot be written down", extra={"case": trace["case_id"]})
+        return Unavailable(type(error).__name__)
+    return found
+
+
+_CURRENT = select(owner_snapshot).where(owner_snapshot.c.state == "current")
+
 
 class SnapshotRegistry:
     """The snapshot that `cakra-dispatcher owners import` put into the database."""
@@ -124,21 +155,25 @@ class SnapshotRegistry:
     def lookup(self, plate: str, at: datetime, purpose: str, case_id: int) -> Found:
         try:
             snapshot_id, found = self._find(normalise(plate))
-            with self._store.writing() as connection:
-                trace = {"at": at, "case_id": case_id, "purpose": purpose, "snapshot_id": snapshot_id}
-                connection.execute(insert(lookup).values(outcome=type(found).__name__, **trace))
         except (StoreError, ConfigError) as error:
             log.exception("the owner registry cannot be asked", extra={"case": case_id})
             return Unavailable(type(error).__name__)
-        return found
+        trace = {"at": at, "case_id": case_id, "purpose": purpose, "snapshot_id": snapshot_id}
+        return write_down(self._store, found, trace)
+
+    def health(self) -> Mapping[str, str]:
+        with self._store.reading() as connection:
+            imported_at = connection.scalar(_CURRENT.with_only_columns(owner_snapshot.c.imported_at))
+        if imported_at is None:
+            return {"status": "degraded", "why": "no_snapshot"}
+        return {"status": "ok", "snapshot_at": imported_at.isoformat()}
+
+    def close(self) -> None:
+        """Nothing is open."""
 
     def _find(self, plate: str) -> tuple[int | None, Found]:
         with self._store.reading() as connection:
-            current = connection.execute(
-                select(owner_snapshot.c.snapshot_id, owner_snapshot.c.imported_at).where(
-                    owner_snapshot.c.state == "current"
-                )
-            ).first()
+            current = connection.execute(_CURRENT).first()
             if current is None:
                 return None, Unavailable("no_snapshot")
             where = (owner.c.snapshot_id == current.snapshot_id) & (owner.c.plate == plate)

@@ -35,14 +35,13 @@ from sqlalchemy import delete, insert, update
 
 from dispatcher.errors import ConfigError
 from dispatcher.keys import Sealer
-from dispatcher.owners import Status
+from dispatcher.owners import CLASSES, Status
 from dispatcher.plate import normalise
 from dispatcher.schema import owner, owner_snapshot
 from dispatcher.store import Store
 
 REQUIRED = ("plate", "name", "phone", "vehicle_class", "plate_colour", "status")
 OPTIONAL = ("nik", "address", "electric", "valid_from")
-CLASSES = frozenset({"passenger", "motorcycle", "bus", "goods", "special"})
 _BATCH_ROWS = 10_000
 """About 3 MB in memory and a fifth of a second of write lock: intake goes on beside an import."""
 _YES_NO = {"yes": True, "no": False, "": False}

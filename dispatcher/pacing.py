@@ -9,6 +9,7 @@ from dispatcher.workflow import Event
 
 _LONGEST_S = 900.0
 """A quarter of an hour: WhatsApp's outages are shorter or much longer."""
+_SHORTEST_FOR_REGISTRY_S = 15.0
 _SENDER_PAUSE_S = 1.0
 """Throughput limits count messages a second."""
 
@@ -29,6 +30,12 @@ def wait_after(failure: Failure, tries: int, chance: float) -> timedelta:
         return timedelta(seconds=_SENDER_PAUSE_S * (1 + chance))
     base = 4 if isinstance(failure, Throttled) else 2
     return timedelta(seconds=min(base ** min(tries, 10), _LONGEST_S) * (0.5 + chance / 2))
+
+
+def wait_for_registry(waited: timedelta, chance: float) -> timedelta:
+    """How much longer a case waits that has `waited` for a registry that is away: as long again, within bounds."""
+    wait_s = min(max(waited.total_seconds(), _SHORTEST_FOR_REGISTRY_S), _LONGEST_S)
+    return timedelta(seconds=wait_s * (0.5 + chance / 2))
 
 
 def paused_scope(failure: Failure, template: str) -> str | None:

@@ -6,6 +6,7 @@ are needed; neither they nor what is sealed with them is ever logged.
 
 from __future__ import annotations
 
+import re
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Literal, Self, TypeVar
@@ -53,7 +54,7 @@ class Section(BaseModel):
 
 
 class TlsSettings(Section):
-    """Mutual TLS to the broker."""
+    """Mutual TLS: whom to believe, and what to show them. PEM files; the key has no password."""
 
     ca: Path
     cert: Path
@@ -160,11 +161,29 @@ class RetentionSettings(Section):
     """Who asked the registry for what."""
 
 
-class OwnerSettings(Section):
-    """The owner registry's snapshot, imported with `cakra-dispatcher owners import`."""
+def _https(url: str) -> str:
+    if not re.fullmatch(r"https://[^\s/?#@]+(/[^\s?#]*)?", url):
+        raise ValueError("no https address without user, query and fragment; write one like https://HOST:PORT/lookup")
+    return url
 
+
+class RegistrySettings(Section):
+    """A registry that is asked for each plate (docs/reference/registry.md)."""
+
+    url: Annotated[str, AfterValidator(_https)]
+    tls: TlsSettings
+    """The registry's CA, and the certificate by which it knows this dispatcher."""
+    timeout_s: float = Field(default=10.0, gt=0, le=60)
+    """For one look-up; the cases behind it wait meanwhile."""
+
+
+class OwnerSettings(Section):
+    """The owner registry."""
+
+    registry: RegistrySettings | None = None
+    """Left out, owners are looked up in the snapshot that `cakra-dispatcher owners import` puts into the database."""
     max_age_days: int = Field(default=30, ge=1)
-    """An older snapshot sends nothing by itself: phones and owners change."""
+    """Older registrations send nothing by themselves: phones and owners change."""
 
 
 class Settings(Section):
@@ -249,15 +268,15 @@ def load_settings(path: Path) -> Settings:
             **paths,
             "database": _absolute(settings.database, base),
             "mqtt": _rooted(settings.mqtt, base),
+            "owners": _rooted(settings.owners, base),
             "whatsapp": _rooted(settings.whatsapp, base),
         }
     )
 
 
-def _rooted(section: MqttSettings | WhatsAppSettings, base: Path) -> Section:
+def _rooted(section: Section, base: Path) -> Section:
     update: dict[str, object] = {name: base / value for name, value in section if isinstance(value, Path)}
-    if isinstance(section, MqttSettings) and section.tls is not None:
-        update["tls"] = TlsSettings(ca=base / section.tls.ca, cert=base / section.tls.cert, key=base / section.tls.key)
+    update |= {name: _rooted(value, base) for name, value in section if isinstance(value, Section)}
     return section.model_copy(update=update)
 
 

@@ -80,7 +80,7 @@ def create_web(
     @web.get("/health")
     def say_health() -> Response:
         said = health()
-        return JSONResponse(said, status_code=200 if said["status"] == "ok" else 503)
+        return JSONResponse(said, status_code=503 if said["status"] == "failing" else 200)
 
     @web.get("/metrics")
     def say_metrics() -> Response:

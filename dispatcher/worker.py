@@ -27,8 +27,8 @@ from dispatcher.evidence import EvidenceFolder
 from dispatcher.hearing import Hearing
 from dispatcher.metrics import LOOKUPS, NOTICE_DELAY, WHATSAPP, WORKER_FAULTS, code_label, word
 from dispatcher.notice import Notice, NoticeTooLong
-from dispatcher.owners import OVERRULABLE, Match, OwnerRegistry, Unavailable, doubts, mobile
-from dispatcher.pacing import event_after, is_own_fault, paused_scope, wait_after
+from dispatcher.owners import OVERRULABLE, Match, OwnerRegistry, Reason, Unavailable, doubts, mobile
+from dispatcher.pacing import event_after, is_own_fault, paused_scope, wait_after, wait_for_registry
 from dispatcher.sends import AttemptState
 from dispatcher.store import Store
 from dispatcher.whatsapp import TemplateMessage, Uploaded, WhatsAppClient
@@ -46,7 +46,6 @@ _PREPARED = (State.EVIDENCE_COMPLETE, State.VALIDATED, State.OWNER_RESOLVED, Sta
 _WORKED = (*_PREPARED, State.QUEUED)
 _MEDIA_LIFE = timedelta(days=25)
 """WhatsApp keeps a picture for 30 days."""
-_REGISTRY_WAIT = timedelta(seconds=15)
 _LONGEST_SLEEP_S = 5.0
 """Looks at the clock this often even when nothing wakes it: deadlines, cases put off, a database that came back."""
 _ODD_EVEN = "odd_even"
@@ -176,13 +175,18 @@ class Worker:
         until = now + self._lease
         return cases.move(connection, case.case_id, event, now, why=why, holder=self._name, keep_until=until, **changes)
 
-    def _put_off(self, case: Case, until: datetime) -> None:
+    def _ask_again(self, case: Case, unavailable: Unavailable, now: datetime) -> None:
+        """Later, as often as it takes; but not for ever when the registry answers wrongly."""
+        if unavailable.answered and case.tries + 1 >= self._most_tries:
+            self._doubt(case, (Reason.WRONG_ANSWER,), now)
+            return
+        until = now + wait_for_registry(now - case.changed_at, self._chance())
         with self._store.writing() as connection:
-            cases.put_off(connection, case, until)
+            cases.put_off(connection, case, until, tried=unavailable.answered)
 
     def _doubt(self, case: Case, reasons: tuple[str, ...], now: datetime) -> None:
         listed = ",".join(reasons)
-        self._move(case, Event.DOUBTED, now, why=listed, reasons=listed)
+        self._move(case, Event.DOUBTED, now, why=listed, reasons=listed, tries=0)
 
     def _validate(self, case: Case, report: ViolationReport, now: datetime) -> Case | None:
         has_law = self._writer.offence(report) is not None
@@ -198,7 +202,7 @@ class Worker:
         found = self._registry.lookup(case.plate, now, purpose, case.case_id)
         LOOKUPS.labels(word(found)).observe(time.monotonic() - began_s)
         if isinstance(found, Unavailable):
-            self._put_off(case, now + _REGISTRY_WAIT)
+            self._ask_again(case, found, now)
             return None
         if isinstance(found, Match) and found.owner.electric and case.kind == _ODD_EVEN:
             self._move(case, Event.WAS_WITHDRAWN, now, why="electric vehicle: exempt from odd-even")
@@ -224,7 +228,7 @@ class Worker:
         except NoticeTooLong:
             self._doubt(case, ("notice_too_long",), now)
         else:
-            self._move(case, Event.COMPOSED, now)
+            self._move(case, Event.COMPOSED, now, tries=0)
 
     def _send(self, case: Case, report: ViolationReport, now: datetime) -> None:
         if case.tries >= self._most_tries:

@@ -1,4 +1,4 @@
-"""`cakra-simulate`: what cannot be here, made faithfully: a road with traffic, and a WhatsApp.
+"""`cakra-simulate`: what cannot be here, made faithfully: a road with traffic, a WhatsApp, and an owner registry.
 
 Exit codes: 0 done, 1 a fault, 2 called wrongly, 78 a scenario or config that does not hold together.
 """
@@ -16,6 +16,7 @@ from agent.errors import exit_code
 _COMMANDS = {
     "footage": ("simulation.footage_files", "render a road with traffic and its exact truth"),
     "suite": ("simulation.suite", "render many short clips for each rule, with exact truth"),
+    "registry": ("simulation.registry", "serve a stand-in for the owner registry on loopback"),
     "whatsapp": ("simulation.whatsapp", "serve a stand-in for the WhatsApp Business Cloud API on loopback"),
 }
 """Command, the module with its `add_arguments(parser)` and `run(args) -> int`, and what it does."""
@@ -31,7 +32,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _parser(arguments: Sequence[str]) -> argparse.ArgumentParser:
     """The parser; only the asked command's module is imported: `footage` runs where FastAPI is not installed."""
     parser = argparse.ArgumentParser(
-        "cakra-simulate", description="A road with traffic, and a WhatsApp, both simulated."
+        "cakra-simulate", description="A road with traffic, a WhatsApp and an owner registry, simulated."
     )
     parser.add_argument("--version", action="version", version=f"cakra {version('cakra')}")
     commands = parser.add_subparsers(metavar="COMMAND", required=True, dest="command")

@@ -84,6 +84,7 @@ class World:
         return found
 
     def close(self) -> None:
+        self.dispatcher.registry.close()
         self.whatsapp.close()
         self.store.close()
 

@@ -119,6 +119,7 @@ REASONS: Mapping[str, str] = {
     "exempt": _("Exempt vehicle"),
     "registered_after_violation": _("Registered to this owner after the violation"),
     "no_mobile_number": _("No Indonesian mobile number"),
+    "registry_answers_wrongly": _("The registry gives no usable answer for this plate"),
     "notice_too_long": _("The notice is too long for WhatsApp"),
 }
 

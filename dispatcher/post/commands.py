@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from contextlib import ExitStack, closing
 from datetime import UTC, date, datetime, timedelta
 from functools import cache, partial
 from pathlib import Path
@@ -11,10 +12,9 @@ from typing import Any
 
 from dispatcher.access.audit import Audit
 from dispatcher.access.commands import COMMAND_LINE
-from dispatcher.app import load_parts, open_store
+from dispatcher.app import load_parts, open_registry, open_store
 from dispatcher.errors import StoreError, UsageError
 from dispatcher.evidence import EvidenceFolder
-from dispatcher.owners import SnapshotRegistry
 from dispatcher.post.batch import Post
 from dispatcher.post.wording import load_wording
 from dispatcher.settings import Settings, load_settings
@@ -30,14 +30,14 @@ def add_commands(commands: Any, config: argparse.ArgumentParser) -> None:
 
 
 def make_post(settings: Settings, store: Store) -> Post:
-    """The post of a dispatcher. Raises ConfigError."""
+    """The post of a dispatcher; close its registry. Raises ConfigError."""
     parts = load_parts(settings)
     wordings = cache(partial(load_wording, settings.letters, official_domain=settings.official_domain))
     wordings(settings.letter)
     return Post(
         store=store,
         folder=EvidenceFolder(settings.evidence),
-        registry=SnapshotRegistry(store, parts.sealer),
+        registry=open_registry(settings, store, parts.sealer),
         sealer=parts.sealer,
         audit=Audit(parts.writer.mac_key),
         writer=parts.writer,
@@ -55,16 +55,15 @@ def _letters(arguments: argparse.Namespace) -> int:
     day = arguments.day or today
     if day > today:
         raise UsageError(f"--day {day}: is not here yet; leave it out for today's batch")
-    store = open_store(settings)
-    try:
+    with ExitStack() as stack:
+        store = stack.enter_context(closing(open_store(settings)))
         post = make_post(settings, store)
+        stack.callback(post.registry.close)
         new, left = post.write_down(COMMAND_LINE, now) if day == today else (0, ())
         folder, printed = arguments.out / str(day), 0
         for reference, content in post.batch(day):
             _file(folder / f"{reference}.pdf", content)
             printed += 1
-    finally:
-        store.close()
     for case in left:
         print(f"{case.reference}: left out: {', '.join(case.reasons)}", file=sys.stderr)
     print(f"{printed} letters of {day} in {folder}, {new} of them new; {len(left)} left out")

@@ -8,7 +8,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -19,12 +19,11 @@ from dispatcher.access import audit as trail
 from dispatcher.access.audit import Audit, What
 from dispatcher.access.commands import COMMAND_LINE
 from dispatcher.access.sights import LIST
-from dispatcher.app import load_audit, open_store
+from dispatcher.app import load_audit, open_registry, open_store
 from dispatcher.cases import Case
 from dispatcher.errors import UsageError
 from dispatcher.evidence import EvidenceFolder
 from dispatcher.keys import read_sealer
-from dispatcher.owners import SnapshotRegistry
 from dispatcher.privacy import holds
 from dispatcher.privacy.erasure import Eraser
 from dispatcher.privacy.retention import Retention
@@ -87,18 +86,14 @@ def _opened(arguments: argparse.Namespace) -> Iterator[_Office]:
     settings = load_settings(arguments.config)
     audit = load_audit(settings)
     sealer = read_sealer(settings.data_key_file, settings.data_key_old_file)
-    store = open_store(settings)
-    eraser = Eraser(store, EvidenceFolder(settings.evidence))
-    registry = SnapshotRegistry(store, sealer)
-    try:
+    with closing(open_store(settings)) as store, closing(open_registry(settings, store, sealer)) as registry:
+        eraser = Eraser(store, EvidenceFolder(settings.evidence))
         yield _Office(
             store,
             audit,
             Retention(eraser=eraser, settings=settings.retention),
             Subject(eraser=eraser, registry=registry, settings=settings.retention),
         )
-    finally:
-        store.close()
 
 
 def _plate() -> str:

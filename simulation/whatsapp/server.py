@@ -32,6 +32,11 @@ class _OpenLineProtocol(H11Protocol):
         self.app = with_line
 
 
+def write_raw(request: Request, content: bytes) -> None:
+    """Put bytes on the line past the server, which would not send what is wrong."""
+    request.scope[_LINE].write(content)
+
+
 async def hang_up(request: Request) -> Response:
     """Close the connection before a byte of the answer is sent."""
     line = request.scope.get(_LINE)
@@ -47,7 +52,8 @@ def listen(port: int) -> socket.socket:
     return socket.create_server(("127.0.0.1", port))
 
 
-def server_of(app: FastAPI) -> uvicorn.Server:
+def server_of(app: FastAPI, **tls: Any) -> uvicorn.Server:
+    """The server of a simulator; `tls` are uvicorn's own words."""
     # No access log: the paths hold telephone numbers.
     return uvicorn.Server(
         uvicorn.Config(
@@ -57,19 +63,20 @@ def server_of(app: FastAPI) -> uvicorn.Server:
             access_log=False,
             log_level="warning",
             timeout_graceful_shutdown=1,
+            **tls,
         )
     )
 
 
 @contextmanager
-def running(app: FastAPI) -> Iterator[str]:
+def running(app: FastAPI, **tls: Any) -> Iterator[str]:
     """The simulator in a thread on a free port, for tests; gives its base URL."""
     with listen(0) as door:
-        server = server_of(app)
-        thread = threading.Thread(target=server.run, kwargs={"sockets": [door]}, name="whatsapp-simulator")
+        server = server_of(app, **tls)
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [door]}, name="simulator")
         thread.start()
         try:
-            yield f"http://127.0.0.1:{door.getsockname()[1]}"
+            yield f"{'https' if tls else 'http'}://127.0.0.1:{door.getsockname()[1]}"
         finally:
             server.should_exit = True
             thread.join()

@@ -9,6 +9,12 @@ from typing import Any, cast
 
 import pytest
 import yaml
+from cryptography.hazmat.primitives.serialization import (
+    BestAvailableEncryption,
+    Encoding,
+    PrivateFormat,
+    load_pem_private_key,
+)
 from dispatcher_world import OWNERS, ROOT, write_config
 
 from dispatcher.app import load_parts
@@ -17,6 +23,9 @@ from dispatcher.errors import ConfigError
 from dispatcher.intake import Intake
 from dispatcher.mqtt import MqttService
 from dispatcher.settings import MqttSettings, load_settings
+from simulation.certificates import Authority
+
+TLS = {name: f"{name}.pem" for name in ("ca", "cert", "key")}
 
 
 def test_the_example_is_whole_and_shows_only_what_exists() -> None:
@@ -28,15 +37,41 @@ def test_the_example_is_whole_and_shows_only_what_exists() -> None:
 
 def test_tls_files_that_are_no_good_are_named(tmp_path: Path) -> None:
     """An operator would read of TLS and not which of three files is missing or no certificate."""
-    files = {name: f"{name}.pem" for name in ("ca", "cert", "key")}
     for name in ("ca.pem", "key.pem"):
         (tmp_path / name).write_text("no certificate")
-    settings = load_settings(write_config(tmp_path, mqtt={"tls": files})).mqtt
+    settings = load_settings(write_config(tmp_path, mqtt={"tls": TLS})).mqtt
     with pytest.raises(ConfigError, match=r"/cert\.pem: mqtt\.tls\.cert: there is no such file"):
         connect(settings)
     (tmp_path / "cert.pem").write_text("no certificate")
     with pytest.raises(ConfigError, match=r"/cert\.pem: mqtt\.tls: .*check that ca, cert and key are PEM"):
         connect(settings)
+
+
+@pytest.mark.parametrize(
+    ("section", "field"),
+    [
+        ({"mqtt": {"tls": TLS}}, "mqtt.tls"),
+        ({"owners": {"registry": {"url": "https://a", "tls": TLS}}}, "owners.registry.tls"),
+    ],
+)
+def test_check_reads_the_tls_files_too(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], section: dict[str, Any], field: str
+) -> None:
+    """What `check` finds good must not fail at the start, and a key with a password must not ask for it there."""
+    path = write_config(tmp_path, **section)
+    authority = Authority(tmp_path)
+    authority.cert.rename(tmp_path / "ca.pem")
+    pair = authority.issue("dispatcher")
+    pair.cert.rename(tmp_path / "cert.pem")
+    assert main(["check", "--config", str(path)]) == 78
+    assert f"{tmp_path}/key.pem: {field}.key: there is no such file; check the path" in capsys.readouterr().err
+    key = load_pem_private_key(pair.key.read_bytes(), None)
+    sealed = BestAvailableEncryption(b"secret")
+    (tmp_path / "key.pem").write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, sealed))
+    assert main(["check", "--config", str(path)]) == 78
+    assert "match and have no password" in capsys.readouterr().err
+    pair.key.rename(tmp_path / "key.pem")
+    assert main(["check", "--config", str(path)]) == 0
 
 
 def test_paths_are_relative_to_the_file(tmp_path: Path) -> None:
@@ -63,6 +98,15 @@ def changed(key: str, value: Any) -> Callable[[dict[str, Any]], None]:
         (changed("deadline_days", 0), "deadline_days: Input should be greater than or equal to 1; mend the value"),
         (changed("timezone", "Jakarta"), "timezone: no such time zone; write one like Asia/Jakarta"),
         (lambda content: content["whatsapp"].update(version="25"), "whatsapp.version: String should match"),
+        (
+            changed("owners", {"registry": {"url": "http://a/lookup", "tls": TLS}}),
+            "owners.registry.url: no https address",
+        ),
+        (
+            changed("owners", {"registry": {"url": "https://u:p@a/", "tls": TLS}}),
+            "owners.registry.url: no https address",
+        ),
+        (changed("owners", {"registry": {"url": "https://a/lookup"}}), "owners.registry.tls: is missing; add it"),
     ],
 )
 def test_a_wrong_field_is_named_with_its_mend(
