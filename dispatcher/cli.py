@@ -15,6 +15,7 @@ from dispatcher.access import commands as access
 from dispatcher.access.audit import What
 from dispatcher.access.commands import COMMAND_LINE
 from dispatcher.app import load_audit, load_parts, open_store, run, utc_now
+from dispatcher.backup import commands as backup
 from dispatcher.cases import Case
 from dispatcher.console.views import case_json
 from dispatcher.errors import CakraError, ConfigError, UsageError
@@ -93,7 +94,7 @@ def _parser() -> argparse.ArgumentParser:
     resume = sending.add_parser("resume", parents=[config], help="send again after the cause is mended")
     resume.add_argument("scope", help="as `sending show` prints it")
     resume.set_defaults(command=_resume)
-    for add in (access.add_commands, post.add_commands, privacy.add_commands):
+    for add in (access.add_commands, backup.add_commands, post.add_commands, privacy.add_commands):
         add(commands, config)
     return parser
 

@@ -60,6 +60,8 @@ class What(StrEnum):
     KEY_APPROVED = "key_approved"
     UNIT_HELD = "unit_held"
     UNIT_RELEASED = "unit_released"
+    BACKED_UP = "backed_up"
+    RESTORED = "restored"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

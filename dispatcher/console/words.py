@@ -121,6 +121,7 @@ REASONS: Mapping[str, str] = {
     "no_mobile_number": _("No Indonesian mobile number"),
     "registry_answers_wrongly": _("The registry gives no usable answer for this plate"),
     "notice_too_long": _("The notice is too long for WhatsApp"),
+    "restored": _("From a backup: the message may have gone out since"),
 }
 
 DECISIONS: Mapping[str, str] = {
@@ -179,6 +180,8 @@ AUDITED: Mapping[str, str] = {
     "key_approved": _("Unit's key approved"),
     "unit_held": _("Unit quarantined"),
     "unit_released": _("Unit released"),
+    "backed_up": _("Backup made"),
+    "restored": _("Backup restored"),
 }
 
 SAID: Mapping[str, str] = {

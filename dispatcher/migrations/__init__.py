@@ -27,11 +27,16 @@ def revision(connection: Connection) -> str | None:
     found = MigrationContext.configure(connection).get_current_revision()
     if found is None and inspect(connection).has_table(schema_version.name):
         return _FIRST  # from before there were migrations
-    if found is not None and found not in {step.revision for step in _STEPS.walk_revisions()}:
+    if found is not None and not is_known(found):
         raise StoreError(
             f"database: schema {found} is newer than this dispatcher's {HEAD}; install the dispatcher it belongs to"
         )
     return found
+
+
+def is_known(revision: str) -> bool:
+    """Whether this dispatcher has heard of a schema."""
+    return revision in {step.revision for step in _STEPS.walk_revisions()}
 
 
 def upgrade(connection: Connection) -> None:
