@@ -11,6 +11,8 @@ from wire.messages import SUFFIX, EvidenceHeader, EvidenceRole
 
 SHOWN_TO_OWNERS = (EvidenceRole.PLATE, EvidenceRole.VEILED)
 """The pictures in which nobody else can be recognised; the others show people whose data is not the owner's."""
+HEADERS = (EvidenceRole.VEILED, EvidenceRole.PLATE)
+"""What stands over the message: the first of these that is here, for units not yet updated make no veiled picture."""
 
 
 class EvidenceFolder:

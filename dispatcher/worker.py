@@ -23,7 +23,7 @@ from dispatcher import cases, sends, validation
 from dispatcher.answers import Accepted, Answer, Failure, Scope, Throttled, Unknown
 from dispatcher.cases import Case, Changes, LeaseLost
 from dispatcher.errors import ContendedError, StoreError
-from dispatcher.evidence import EvidenceFolder
+from dispatcher.evidence import HEADERS, EvidenceFolder
 from dispatcher.hearing import Hearing
 from dispatcher.metrics import LOOKUPS, NOTICE_DELAY, WHATSAPP, WORKER_FAULTS, code_label, word
 from dispatcher.notice import Notice, NoticeTooLong
@@ -34,7 +34,7 @@ from dispatcher.store import Store
 from dispatcher.whatsapp import TemplateMessage, Uploaded, WhatsAppClient
 from dispatcher.workflow import TOLD, Event, IllegalMove, State
 from dispatcher.writer import Writer
-from wire.messages import EvidenceRole, ViolationReport
+from wire.messages import ViolationReport
 
 log = logging.getLogger(__name__)
 
@@ -249,8 +249,8 @@ class Worker:
         if case.media_id and case.media_at and now - case.media_at < _MEDIA_LIFE:
             return case.media_id
         with self._store.reading() as connection:
-            place = cases.evidence_paths(connection, case).get(EvidenceRole.CONTEXT, "")
-        picture = self._folder.read(place)
+            places = cases.evidence_paths(connection, case)
+        picture = self._folder.read(next((places[role] for role in HEADERS if role in places), ""))
         if picture is None:
             self._doubt(case, (validation.Doubt.PICTURES_MISSING,), now)
             return None

@@ -68,12 +68,12 @@ class World:
             browser.cookies.set(self.cookie, enter(self.store, role, name, self.now), domain="127.0.0.1")
         return browser
 
-    def arrive(self, **changes: Any) -> str:
+    def arrive(self, number: int = 1, **changes: Any) -> str:
         """A case that the worker has brought as far as it goes; its reference."""
         take = self.dispatcher.intake.take
-        take(UpTopic(UNIT, Up.VIOLATION), signed(report(**changes)), NOW)
+        take(UpTopic(UNIT, Up.VIOLATION), signed(report(number, **changes)), NOW)
         for role in PICTURES:
-            take(UpTopic(UNIT, Up.EVIDENCE), evidence(role), NOW)
+            take(UpTopic(UNIT, Up.EVIDENCE), evidence(role, number), NOW)
         while self.dispatcher.worker.step():
             pass
         reference: str = self.cases()[0]["reference"]

@@ -42,6 +42,7 @@ OWNERS = (
 PICTURES = {
     EvidenceRole.CONTEXT: b"\xff\xd8\xff\xe0 the scene \xff\xd9",
     EvidenceRole.PLATE: b"\xff\xd8\xff\xe0 the plate \xff\xd9",
+    EvidenceRole.VEILED: b"\xff\xd8\xff\xe0 the vehicle alone \xff\xd9",
 }
 
 

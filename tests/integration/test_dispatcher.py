@@ -19,7 +19,7 @@ from typing import Any
 import paho.mqtt.client as paho
 import pytest
 from brokers import Broker, eventually
-from dispatcher_world import PASSWORD, PHONE, ROOT, UNIT, event_id, evidence, report, signed, write_config
+from dispatcher_world import PASSWORD, PHONE, PICTURES, ROOT, UNIT, event_id, evidence, report, signed, write_config
 from paho.mqtt.enums import CallbackAPIVersion
 
 from simulation.visitor import Visitor
@@ -209,13 +209,16 @@ def test_a_violation_becomes_one_message_and_an_answer(
     unit = make_unit(broker)
     unit.say(Up.EVIDENCE, evidence(EvidenceRole.PLATE))
     unit.say(Up.VIOLATION, signed(report(at=datetime.now(UTC) - timedelta(seconds=5))))
-    unit.say(Up.EVIDENCE, evidence(EvidenceRole.CONTEXT))
-    eventually(unit.answered(3), "the unit gets its acks")
+    for role in (EvidenceRole.CONTEXT, EvidenceRole.VEILED):
+        unit.say(Up.EVIDENCE, evidence(role))
+    eventually(unit.answered(4), "the unit gets its acks")
     assert {ack.result for ack in unit.acks} == {AckResult.STORED}
     eventually(dispatcher.is_in("delivered"), f"delivered; now {dispatcher.cases()}")
 
     (message,) = ask(f"{whatsapp}/sim/messages")
     assert PHONE in json.dumps(message)
+    with urllib.request.urlopen(f"{whatsapp}/phone/pictures/{message['media_id']}", timeout=10) as picture:
+        assert picture.read() == PICTURES[EvidenceRole.VEILED]
     ask(f"{whatsapp}/sim/reply", {"message": message["id"], "answer": "own"})
     eventually(dispatcher.is_in("confirmed"), "the owner's answer arrives")
     (case,) = dispatcher.cases()
@@ -240,7 +243,7 @@ def test_a_killed_dispatcher_forgets_and_doubles_nothing(
     unit.say(Up.VIOLATION, body)
     eventually(unit.answered(1), "the report is stored")
     dispatcher.end(signal.SIGKILL)
-    for role in (EvidenceRole.CONTEXT, EvidenceRole.PLATE):  # the broker keeps them for the dispatcher's session
+    for role in PICTURES:  # the broker keeps them for the dispatcher's session
         unit.say(Up.EVIDENCE, evidence(role))
     dispatcher.start()
     eventually(dispatcher.is_in("delivered"), "delivered after the restart")

@@ -74,7 +74,7 @@ def test_the_case_shows_that_its_manifest_was_verified(world: World) -> None:
     assert "signature verified" not in world.web.get(f"/cases/{reference}").text
     message = evidence(EvidenceRole.MANIFEST, content=said)
     world.dispatcher.intake.take(UpTopic(UNIT, Up.EVIDENCE), message, NOW)
-    assert "3 of 3 pieces" in world.web.get(f"/cases/{reference}").text
+    assert "4 of 4 pieces" in world.web.get(f"/cases/{reference}").text
     assert "manifest, signature verified" in world.web.get(f"/cases/{reference}").text
     assert world.web.get(f"/cases/{reference}/evidence/manifest").content == said
 

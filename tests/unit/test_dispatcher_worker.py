@@ -32,7 +32,7 @@ from dispatcher.store import Store, counters
 from dispatcher.whatsapp import TemplateMessage, Uploaded
 from dispatcher.worker import Worker
 from dispatcher.workflow import State
-from wire.messages import Provenance, Verdict, ViolationReport
+from wire.messages import EvidenceRole, Provenance, Verdict, ViolationReport
 from wire.topics import Up, UpTopic
 
 
@@ -163,7 +163,7 @@ def test_a_good_case_goes_out_once_with_its_notice(world: World) -> None:
     assert message.to == PHONE
     assert message.body[0] == "B 1234 XYZ"
     assert message.body[1] == message.url_suffix == world.case().reference
-    assert world.whatsapp.uploads == [next(iter(PICTURES.values()))]
+    assert world.whatsapp.uploads == [PICTURES[EvidenceRole.VEILED]]
     assert world.case().deadline is not None
 
 
@@ -473,6 +473,14 @@ def test_an_upload_that_fails_is_tried_again(world: World) -> None:
 
 def test_a_lost_picture_goes_to_a_person(world: World) -> None:
     """A hole in the evidence folder must not stop all other cases."""
+def test_the_message_shows_nobody_but_the_owners_vehicle(world: World) -> None:
+    """Other people's faces and plates are not sent to an owner; of a unit that veils nothing yet the plate alone is."""
+    unveiled = tuple(piece for piece in report().evidence if piece.role is not EvidenceRole.VEILED)
+    world.arrive(report(evidence=unveiled))
+    world.work()
+    assert world.whatsapp.uploads == [PICTURES[EvidenceRole.PLATE]]
+
+
     world.arrive()
     for file in (world.folder / "evidence").rglob("*.jpg"):
         file.unlink()

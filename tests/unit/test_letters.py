@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 import yaml
 from console_world import World
-from dispatcher_world import NOW, OWNERS, PICTURES, ROOT, UNIT, evidence, report
+from dispatcher_world import NOW, OWNERS, PICTURES, ROOT, report
 from sqlalchemy import select
 
 from dispatcher import cases
@@ -33,7 +33,6 @@ from dispatcher.post.wording import load_wording
 from dispatcher.settings import load_settings
 from dispatcher.workflow import Event, State
 from wire.messages import EvidenceRole
-from wire.topics import Up, UpTopic
 
 DOMAIN = "etle-konfirmasi.example.id"
 SHIPPED = ROOT / "config" / "letters"
@@ -68,9 +67,7 @@ def post(world: World, folder: Path) -> Post:
 def unreachable(world: World, number: int = 1) -> Case:
     """A case whose owner WhatsApp cannot reach."""
     said = report(number)
-    for role in PICTURES:
-        world.dispatcher.intake.take(UpTopic(UNIT, Up.EVIDENCE), evidence(role, number), NOW)
-    world.arrive(event_id=said.event_id, sequence=number)
+    world.arrive(number)
     with world.store.writing() as connection:
         case = cases.by_event(connection, said.unit_id, str(said.event_id))
         assert case is not None

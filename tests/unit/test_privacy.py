@@ -21,7 +21,7 @@ from dispatcher.access.roles import Role
 from dispatcher.app import load_parts
 from dispatcher.cases import Case
 from dispatcher.cli import main
-from dispatcher.evidence import EvidenceFolder
+from dispatcher.evidence import SHOWN_TO_OWNERS, EvidenceFolder
 from dispatcher.intake import Intake
 from dispatcher.owners import SnapshotRegistry
 from dispatcher.owners_import import import_owners
@@ -67,9 +67,7 @@ class Centre:
 
     def over(self, state: State = State.WITHDRAWN, number: int = 1) -> Case:
         """A case that ended in this state, now."""
-        for role in PICTURES:
-            self.world.dispatcher.intake.take(UpTopic(UNIT, Up.EVIDENCE), evidence(role, number), NOW)
-        self.world.arrive(event_id=event_id(number), sequence=number)
+        self.world.arrive(number)
         case = self.case(number)
         with self.store.writing() as connection:
             connection.execute(
@@ -114,7 +112,7 @@ def test_a_case_that_is_over_goes_by_its_term(centre: Centre, state: State) -> N
     centre.over(state)
     assert centre.retention.run(NOW + kept.evidence_days * DAY) == {}
     assert centre.retention.due(NOW + kept.evidence_days * DAY + DAY) == {f"evidence: {state}": 1}
-    assert centre.files() == 2
+    assert centre.files() == len(PICTURES)
     assert centre.retention.run(NOW + kept.evidence_days * DAY + DAY) == {f"evidence: {state}": 1}
     assert (centre.files(), centre.number(evidence_table), centre.number(case_table)) == (0, 0, 1)
     assert centre.world.web.get(f"/cases/{centre.case().reference}").status_code == 200
@@ -127,7 +125,7 @@ def test_what_somebody_still_has_to_do_stays(centre: Centre, state: State) -> No
     """A case that waits for a person for ten years is a fault to be seen, not to be swept away."""
     centre.over(state)
     centre.retention.run(NOW + 3650 * DAY)
-    assert (centre.files(), centre.number(case_table)) == (2, 1)
+    assert (centre.files(), centre.number(case_table)) == (len(PICTURES), 1)
 
 
 def test_a_hold_keeps_everything(centre: Centre) -> None:
@@ -136,7 +134,7 @@ def test_a_hold_keeps_everything(centre: Centre) -> None:
     assert centre.command("holds", "set", case.reference.lower(), "--why", "court asks") == 0
     centre.retention.run(NOW + 3650 * DAY)
     assert centre.subject.erase((case,)) == ()
-    assert (centre.files(), centre.number(case_table)) == (2, 1)
+    assert (centre.files(), centre.number(case_table)) == (len(PICTURES), 1)
     assert centre.command("holds", "lift", case.reference, "--why", "judged") == 0
     assert centre.retention.run(NOW + 3650 * DAY)["whole cases: withdrawn"] == 1
     assert centre.files() == 0
@@ -287,7 +285,10 @@ def test_an_export_holds_all_of_one_owner_and_of_nobody_else(
     assert {each["purpose"] for each in told["lookups"]} >= {"notice", "letter", "reveal"}
     assert [each["what"] for each in told["seen"]].count("revealed") == 1
     assert "supervisor" not in (out / "data.json").read_text()
-    assert {path.name for path in out.iterdir()} == {"data.json", f"{case.reference}-plate.jpg"}
+    assert {path.name for path in out.iterdir()} == {
+        "data.json",
+        *(f"{case.reference}-{role}.jpg" for role in SHOWN_TO_OWNERS),
+    }
     assert all(path.stat().st_mode & 0o077 == 0 for path in (out, *out.iterdir()))
 
 
