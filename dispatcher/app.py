@@ -29,6 +29,7 @@ from dispatcher.access.sessions import Limits
 from dispatcher.access.sights import Sights
 from dispatcher.access.unit_book import UnitBook
 from dispatcher.console.entry import Entry
+from dispatcher.console.figures import Figures
 from dispatcher.console.guard import Guard
 from dispatcher.console.office import OfficePages
 from dispatcher.console.pages import Console
@@ -192,6 +193,7 @@ class Dispatcher:
             views=views,
             renderer=renderer,
         )
+        figures = Figures(store=store, units=self.units, renderer=renderer, zone=settings.zone)
         owners = OwnerPages(
             desk=Desk(store=store, writer=parts.writer, tries=Tries()),
             folder=folder,
@@ -200,7 +202,7 @@ class Dispatcher:
         )
         entry = Entry(gate=gate, renderer=renderer)
         self.web: FastAPI = create_web(
-            [webhook.router(), owners.router(), entry.router(), office.router(), console.router()],
+            [webhook.router(), owners.router(), entry.router(), office.router(), figures.router(), console.router()],
             self.health,
             Gauges(
                 store,

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, TypedDict, Unpack
 
-from sqlalchemy import ColumnElement, Connection, Row, func, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Row, func, insert, literal, select, update
 
 from dispatcher.metrics import MOVES
 from dispatcher.reference import new_reference
@@ -41,7 +41,7 @@ class Case:
     changed_at: datetime
     next_at: datetime | None
     reasons: tuple[str, ...]
-    """Why a person has to look, as codes."""
+    """Why it is where it is, as codes; empty when there is nothing to say."""
     approved: bool
     """A person has accepted it; what the machine doubted no longer holds it up."""
     tries: int
@@ -150,7 +150,7 @@ def move(
 
     `holder` is the worker whose lease this relies on; the lease ends with the move, or is renewed to `keep_until`. The
     row is locked (SQLite: the whole database is, by the writing transaction), so the state cannot change between
-    looking and moving. News that adds nothing leaves no line and changes nothing.
+    looking and moving. News that adds nothing leaves no line and changes nothing. Reasons end with the state.
     """
     row = connection.execute(select(cases).where(cases.c.case_id == case_id).with_for_update()).one()
     case = _case(row)
@@ -160,7 +160,7 @@ def move(
     if target is case.state:
         return case
     lease = {"worker": holder if keep_until else None, "lease_until": keep_until}
-    values = {"next_at": None, **changes, **lease, "state": target, "changed_at": now}
+    values = {"next_at": None, "reasons": "", **changes, **lease, "state": target, "changed_at": now}
     connection.execute(update(cases).where(cases.c.case_id == case_id).values(**values))
     _remember(connection, case_id, now, case.state, target, event, who, why)
     MOVES.labels(target).inc()
@@ -228,11 +228,16 @@ def past_deadline(connection: Connection, states: Collection[State], now: dateti
     return tuple(map(_case, connection.execute(statement.with_for_update(skip_locked=True))))
 
 
-def listed(connection: Connection, states: Sequence[State] = (), limit: int = 200, offset: int = 0) -> tuple[Case, ...]:
-    """Cases, the latest violation first; of some states, or of all."""
+def listed(
+    connection: Connection, states: Sequence[State] = (), limit: int = 200, offset: int = 0, *, reason: str = ""
+) -> tuple[Case, ...]:
+    """Cases, the latest violation first; of some states, or of all; with a reason, or with any."""
     statement = select(cases).order_by(cases.c.occurred_at.desc(), cases.c.case_id.desc()).limit(limit).offset(offset)
     if states:
         statement = statement.where(cases.c.state.in_(states))
+    if reason:
+        listed_reasons = literal(",").concat(cases.c.reasons).concat(",")
+        statement = statement.where(listed_reasons.contains(f",{reason},", autoescape=True))
     return tuple(map(_case, connection.execute(statement)))
 
 
@@ -247,6 +252,18 @@ def tally(connection: Connection) -> Mapping[State, tuple[int, datetime]]:
     statement = select(cases.c.state, func.count(), func.min(cases.c.changed_at)).group_by(cases.c.state)
     # min() of a typed column keeps the column's type, so the moments come back aware
     return {State(state): (number, since) for state, number, since in connection.execute(statement)}
+
+
+def tally_reasons(connection: Connection, state: State) -> Mapping[str, tuple[int, datetime]]:
+    """By reason, commonest first: how many cases of a state have it, and since when the one that has been there longest
+    is there."""
+    statement = select(cases.c.reasons, func.count(), func.min(cases.c.changed_at)).where(cases.c.state == state)
+    found: dict[str, tuple[int, datetime]] = {}
+    for reasons, number, since in connection.execute(statement.group_by(cases.c.reasons)):
+        for reason in filter(None, reasons.split(",")):
+            known, oldest = found.get(reason, (0, since))
+            found[reason] = (known + number, min(oldest, since))
+    return dict(sorted(found.items(), key=lambda item: (-item[1][0], item[0])))
 
 
 def history(connection: Connection, case_id: int) -> tuple[Entry, ...]:

@@ -25,7 +25,7 @@ RIGHTS: Mapping[str, Right] = {
     "resend": Right.RESEND,
 }
 """What it takes to decide so."""
-_APPROVED = {"approved": True, "reasons": ""}
+_APPROVED = {"approved": True}
 _CHANGES: Mapping[str, Mapping[str, Any]] = {"approve": _APPROVED, "correct": _APPROVED, "resend": {"tries": 0}}
 
 

@@ -78,8 +78,12 @@ class Hearing:
         if not is_last or attempt.state is AttemptState.FAILED:
             return "late_failure"
         tries = len(sends.attempts_of(connection, attempt.case_id))
-        why, next_at = f"code {failure.code}", now + wait_after(failure, tries, 1.0)
-        cases.move(connection, attempt.case_id, news.event, now, who="whatsapp", why=why, next_at=next_at)
+        changes: cases.Changes = {
+            "next_at": now + wait_after(failure, tries, 1.0),
+            "reasons": f"whatsapp.{failure.code}",
+        }
+        why = f"code {failure.code}"
+        cases.move(connection, attempt.case_id, news.event, now, who="whatsapp", why=why, **changes)
         return ""
 
     def _reply(self, connection: Connection, news: ReplyNews, now: datetime) -> str:

@@ -59,7 +59,8 @@ def hear(connection: Connection, case: Case, answer: Answer, now: datetime, *, r
     """Let an answer happen to its case; a reason is kept also when the answer adds nothing. Raises IllegalMove."""
     why = f"{_WORDS[answer]}: {reason}" if reason else _WORDS[answer]
     event = EVENTS[answer]
-    moved = cases.move(connection, case.case_id, event, now, who=OWNER, why=why)
+    reasons = answer if event is Event.DENIED else ""
+    moved = cases.move(connection, case.case_id, event, now, who=OWNER, why=why, reasons=reasons)
     if moved.state is not case.state:
         ANSWERS.labels(answer).inc()
     if reason and moved.state is case.state:

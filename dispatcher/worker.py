@@ -232,7 +232,7 @@ class Worker:
 
     def _send(self, case: Case, report: ViolationReport, now: datetime) -> None:
         if case.tries >= self._most_tries:
-            self._move(case, Event.REFUSED, now, why=f"tried {case.tries} times")
+            self._move(case, Event.REFUSED, now, why=f"tried {case.tries} times", reasons="tried_too_often")
             return
         match = self._owner(case, report, "send", now)
         phone = mobile(match.owner.phone) if match else None
@@ -266,7 +266,7 @@ class Worker:
                 wait = wait_after(uploaded, case.tries + 1, self._chance())
                 cases.put_off(connection, case, now + wait, tried=is_own_fault(uploaded))
         else:
-            self._move(case, Event.REFUSED, now, why=f"picture refused, code {uploaded.code}")
+            self._move(case, Event.REFUSED, now, why="picture refused", reasons=f"whatsapp.{uploaded.code}")
         return None
 
     def _attempt(self, case: Case, deadline: datetime, now: datetime) -> str:
@@ -300,7 +300,7 @@ class Worker:
             elif isinstance(answer, Unknown):
                 sends.end_attempt(connection, attempt_id, AttemptState.UNKNOWN, now)
                 if sends.is_last(connection, case.case_id, attempt_id):
-                    _tell(connection, case, Event.UNCLEAR, now, why=answer.why)
+                    _tell(connection, case, Event.UNCLEAR, now, why=answer.why, reasons=answer.why)
             else:
                 self._settle_failure(connection, case, attempt_id, answer, now)
         if isinstance(answer, Accepted):
@@ -317,7 +317,8 @@ class Worker:
             return
         next_at = now + wait_after(failure, case.tries + 1, self._chance())
         why = f"{type(failure).__name__}, code {failure.code}"
-        changes: Changes = {"next_at": next_at, "tries": case.tries + is_own_fault(failure)}
+        tries = case.tries + is_own_fault(failure)
+        changes: Changes = {"next_at": next_at, "tries": tries, "reasons": f"whatsapp.{failure.code}"}
         _tell(connection, case, event_after(failure), now, who="whatsapp", why=why, **changes)
 
     def _give_up(self, case: Case, report: ViolationReport, now: datetime) -> None:
@@ -326,7 +327,8 @@ class Worker:
             for attempt in sends.attempts_of(connection, case.case_id):
                 if attempt.state is AttemptState.STARTED:
                     sends.end_attempt(connection, attempt.attempt_id, AttemptState.UNKNOWN, now)
-            cases.move(connection, case.case_id, Event.UNCLEAR, now, why="stopped while sending", holder=self._name)
+            why, reason = "stopped while sending", "stopped_while_sending"
+            cases.move(connection, case.case_id, Event.UNCLEAR, now, why=why, holder=self._name, reasons=reason)
         WHATSAPP.labels("send", "cut_off", "").inc()
         log.warning("a send was cut off; the case is unknown until WhatsApp or you decide", extra=case.in_log())
 

@@ -28,6 +28,7 @@ class Right(StrEnum):
     RESEND = "resend"
     """Have a notice sent again, and resume sending after a pause."""
     SEE_UNITS = "see_units"
+    """Units, and the numbers that name nobody."""
     HOLD_UNITS = "hold_units"
     """Quarantine a unit and let it speak again."""
     APPROVE_KEYS = "approve_keys"

@@ -65,6 +65,7 @@ RULES: Mapping[tuple[str, str], Door | Right] = MappingProxyType(
         **{("GET", f"/cases/{{reference}}/{name}"): right for name, right in decisions.RIGHTS.items()},
         **{("POST", f"/cases/{{reference}}/{name}"): right for name, right in decisions.RIGHTS.items()},
         ("POST", "/sending/resume"): Right.RESEND,
+        ("GET", "/numbers"): Right.SEE_UNITS,
         ("GET", "/units"): Right.SEE_UNITS,
         ("POST", "/units/{unit_id}/approve"): Right.APPROVE_KEYS,
         ("POST", "/units/{unit_id}/hold"): Right.HOLD_UNITS,

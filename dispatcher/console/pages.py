@@ -72,11 +72,17 @@ class Console:
         page = self.renderer.page
 
         @router.get("/")
-        def case_list(request: Request, state: str = "", number: Annotated[int, Query(alias="page")] = 0) -> Response:
+        def case_list(
+            request: Request,
+            state: str = "",
+            reason: Annotated[str, Query(max_length=80)] = "",
+            number: Annotated[int, Query(alias="page")] = 0,
+        ) -> Response:
             self.sights.saw(actor(request), LIST, self.renderer.clock())
-            states = tuple(one for one in State if one == state)
-            view = self.views.listed(states, max(number, 0))
-            return page(request, "cases.html", view=view, chosen=states[0] if states else None)
+            chosen = next((one for one in State if one == state), None)
+            reason = reason if chosen else ""
+            view = self.views.listed(chosen, reason, max(number, 0))
+            return page(request, "cases.html", view=view, chosen=chosen, reason=reason)
 
         @router.get("/cases/{reference}")
         def one_case(request: Request, reference: str) -> Response:

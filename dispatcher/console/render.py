@@ -50,6 +50,8 @@ def environment(zone: ZoneInfo) -> Environment:
     made.filters["whatsapp"] = as_whatsapp
     made.filters["ago"] = ago
     made.filters["percent"] = lambda share: f"{100 * share:.1f} %"
+    made.filters["share"] = lambda share: "–" if share is None else f"{100 * share:.2f} %"
+    made.filters["minutes"] = lambda seconds: "–" if seconds is None else f"{seconds / 60:.1f}"
     made.globals["words"] = words
     return made
 

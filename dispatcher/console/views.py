@@ -47,6 +47,8 @@ class UnitLine:
 class ListView:
     rows: tuple[Row, ...]
     tally: Mapping[State, tuple[int, datetime]]
+    reasons: Mapping[str, tuple[int, datetime]]
+    """Of the chosen state."""
     pauses: tuple[Pause, ...]
     units: tuple[UnitLine, ...]
     refused: Mapping[str, int]
@@ -94,14 +96,16 @@ class Views:
     registry: OwnerRegistry
     writer: Writer
 
-    def listed(self, states: tuple[State, ...], page: int) -> ListView:
-        """One page of the list."""
+    def listed(self, state: State | None, reason: str, page: int) -> ListView:
+        """One page of the list: of all cases, or of those in a state, or of those that are there for a reason."""
+        states = (state,) if state else ()
         with self.store.reading() as connection:
-            found = cases.listed(connection, states, PAGE_ROWS + 1, page * PAGE_ROWS)
+            found = cases.listed(connection, states, PAGE_ROWS + 1, page * PAGE_ROWS, reason=reason)
             refused = {name: value for name, value in counters(connection).items() if value}
             return ListView(
                 rows=tuple(_row(connection, case) for case in found[:PAGE_ROWS]),
                 tally=cases.tally(connection),
+                reasons=cases.tally_reasons(connection, state) if state else {},
                 pauses=sends.pauses(connection),
                 units=_unit_lines(connection, self.units),
                 refused=refused,

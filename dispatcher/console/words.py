@@ -122,6 +122,11 @@ REASONS: Mapping[str, str] = {
     "registry_answers_wrongly": _("The registry gives no usable answer for this plate"),
     "notice_too_long": _("The notice is too long for WhatsApp"),
     "restored": _("From a backup: the message may have gone out since"),
+    "tried_too_often": _("Tried too often"),
+    "stopped_while_sending": _("Stopped while sending"),
+    "sold": _("Owner: sold"),
+    "not_mine": _("Owner: not my vehicle"),
+    "dispute": _("Owner: another reason"),
 }
 
 DECISIONS: Mapping[str, str] = {
@@ -131,8 +136,33 @@ DECISIONS: Mapping[str, str] = {
     "resend": _("Send again"),
 }
 
+NUMBERS: tuple[str, ...] = (
+    _("Captured"),
+    _("Told"),
+    _("Confirmed"),
+    _("Disputed"),
+    _("Wrongly accused"),
+    _("Share of told"),
+    _("Minutes, median"),
+    _("Minutes, 9 of 10"),
+)
+"""The columns of the page of numbers."""
+
+BY: Mapping[str, str] = {"day": _("Day"), "unit": _("Unit"), "rule": _("Rule")}
+"""What they are counted by."""
+
+ALL_DAYS = _("All days")
+
+PLOTS: Mapping[str, tuple[str, tuple[str, ...]]] = {
+    "cases": (_("Violations"), (_("Captured"), _("Told"), _("Confirmed"))),
+    "minutes": (_("Minutes to the message"), (_("Median"), _("9 of 10 within"))),
+    "wrong": (_("Wrongly accused"), (_("Share of those told"),)),
+}
+"""By plot: its title, and its series in order."""
+
 PAGES: tuple[tuple[str, str, Right], ...] = (
     ("/", _("Cases"), Right.SEE_CASES),
+    ("/numbers", _("Numbers"), Right.SEE_UNITS),
     ("/units", _("Units"), Right.SEE_UNITS),
     ("/users", _("Users"), Right.MANAGE_USERS),
     ("/audit", _("Audit trail"), Right.READ_AUDIT),
@@ -209,6 +239,7 @@ SAID: Mapping[str, str] = {
     "plate_same": _("This is the plate that was read; approve the case instead."),
     "reason_missing": _("Without a reason nothing is uncovered."),
     "reveals_spent": _("You have uncovered as many owners as one person may in an hour. Try again later."),
+    "range_wrong": _("These are no days, the last is before the first, or there are more than 92 of them."),
     "key_changed": _("the units' file has another key for this unit now; look at it again"),
     "key_approved_before": _("you have approved this key already; somebody else has to"),
     "unit_held_before": _("this unit is quarantined already"),

@@ -13,6 +13,7 @@ from console_world import World, form
 from dispatcher_world import NOW, PICTURES, UNIT, evidence, manifest, report
 from sqlalchemy import func, select
 
+from dispatcher.access.roles import Role
 from dispatcher.console import words
 from dispatcher.console.render import ago, as_whatsapp
 from dispatcher.schema import webhook_inbox
@@ -90,6 +91,22 @@ def test_the_list_and_the_case_show_what_an_operator_needs(world: World) -> None
         assert shown in page
     picture = world.web.get(f"/cases/{reference}/evidence/context")
     assert (picture.headers["content-type"], picture.content) == ("image/jpeg", next(iter(PICTURES.values())))
+
+
+def test_a_queue_is_worked_off_by_reason(world: World) -> None:
+    """A person who takes one kind of doubt after the other decides faster; each shows how many wait, how long."""
+    doubts = (("low_confidence",), ("low_confidence", "skewed"), ())
+    for number, reasons in enumerate(doubts, start=1):
+        verdict = Verdict.REVIEW if reasons else Verdict.ACCEPTED
+        world.arrive(number, verdict=verdict, reasons=reasons, evidence=report().evidence[:1])
+    world.now += timedelta(hours=3)
+    web = world.browser(Role.SUPERVISOR)
+    page = web.get("/?state=review").text
+    told = dict(re.findall(r'reason=([a-z_.]+)"><span>.*?</span>\s*<small[^>]*>3 h</small><b>(\d)</b>', page))
+    assert told == {"pictures_missing": "3", "unit_review": "2", "unit.low_confidence": "2", "unit.skewed": "1"}
+    for reason, number in (*told.items(), ("low_confidence", "0"), ("%", "0")):
+        shown = web.get("/", params={"state": "review", "reason": reason}).text
+        assert shown.count('<td class="which">') == int(number), reason
 
 
 def test_personal_data_is_masked(world: World) -> None:

@@ -440,6 +440,7 @@ def test_what_whatsapp_refuses_for_good_is_shown(world: World, answer: Failure, 
     world.arrive()
     world.whatsapp.answers = [answer]
     assert world.work() is state
+    assert world.case().reasons == (f"whatsapp.{answer.code}",)
 
 
 def test_a_failed_status_leads_to_the_next_channel(world: World) -> None:
@@ -447,6 +448,7 @@ def test_a_failed_status_leads_to_the_next_channel(world: World) -> None:
     world.arrive()
     world.work()
     assert world.status("failed", errors=[{"code": 131026}]) is State.FALLBACK_POST
+    assert world.case().reasons == ("whatsapp.131026",)
 
 
 def test_a_late_failure_of_an_earlier_attempt_does_not_undo_the_later(world: World) -> None:
@@ -471,8 +473,6 @@ def test_an_upload_that_fails_is_tried_again(world: World) -> None:
     assert world.work(timedelta(seconds=3)) is State.ACCEPTED
 
 
-def test_a_lost_picture_goes_to_a_person(world: World) -> None:
-    """A hole in the evidence folder must not stop all other cases."""
 def test_the_message_shows_nobody_but_the_owners_vehicle(world: World) -> None:
     """Other people's faces and plates are not sent to an owner; of a unit that veils nothing yet the plate alone is."""
     unveiled = tuple(piece for piece in report().evidence if piece.role is not EvidenceRole.VEILED)
@@ -481,6 +481,8 @@ def test_the_message_shows_nobody_but_the_owners_vehicle(world: World) -> None:
     assert world.whatsapp.uploads == [PICTURES[EvidenceRole.PLATE]]
 
 
+def test_a_lost_picture_goes_to_a_person(world: World) -> None:
+    """A hole in the evidence folder must not stop all other cases."""
     world.arrive()
     for file in (world.folder / "evidence").rglob("*.jpg"):
         file.unlink()
