@@ -67,7 +67,7 @@ def call(world: World, **piece: object) -> None:
 
 GROWTH = {
     'cakra_messages_total{kind="violation",outcome="stored",reason=""}': 1,
-    'cakra_messages_total{kind="evidence",outcome="stored",reason=""}': 2,
+    'cakra_messages_total{kind="evidence",outcome="stored",reason=""}': len(PICTURES),
     "cakra_evidence_bytes_total": sum(map(len, PICTURES.values())),
     'cakra_case_moves_total{state="delivered"}': 1,
     'cakra_lookup_seconds_count{outcome="match"}': 2,
