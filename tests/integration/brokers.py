@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import socket
 import subprocess
 import time
@@ -35,6 +36,10 @@ class Broker:
             self._process = subprocess.Popen(self._command, stdout=log, stderr=log)
         eventually(lambda: self._ended() or self._listens(), "the broker listens")
         assert not self._ended(), self._log.read_text()
+
+    def send(self, number: signal.Signals) -> None:
+        assert self._process is not None
+        self._process.send_signal(number)
 
     def kill(self) -> None:
         if self._process is not None:
