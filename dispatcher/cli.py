@@ -91,6 +91,9 @@ def _parser() -> argparse.ArgumentParser:
     sending = commands.add_parser("sending", help="pauses of sending").add_subparsers(required=True, metavar="VERB")
     show = sending.add_parser("show", parents=[config], help="what is paused, since when and why")
     show.set_defaults(command=_show_pauses)
+    stop = sending.add_parser("pause", parents=[config], help="send nothing at all until `sending resume sender`")
+    stop.add_argument("--why", required=True, help="the reason, for the trail")
+    stop.set_defaults(command=_pause)
     resume = sending.add_parser("resume", parents=[config], help="send again after the cause is mended")
     resume.add_argument("scope", help="as `sending show` prints it")
     resume.set_defaults(command=_resume)
@@ -244,7 +247,18 @@ def _explain_resend(case: Case, attempts: Sequence[sends.Attempt]) -> None:
 def _show_pauses(arguments: argparse.Namespace) -> int:
     with _store(arguments) as (_, store), store.reading() as connection:
         for pause in sends.pauses(connection):
-            print(f"{pause.scope}  since {pause.since:%Y-%m-%d %H:%M:%S} UTC  WhatsApp code {pause.code}")
+            cause = "by hand" if pause.code == sends.BY_HAND else f"WhatsApp code {pause.code}"
+            print(f"{pause.scope}  since {pause.since:%Y-%m-%d %H:%M:%S} UTC  {cause}")
+    return 0
+
+
+def _pause(arguments: argparse.Namespace) -> int:
+    with _store(arguments) as (settings, store), store.writing() as connection:
+        now = utc_now()
+        if not sends.stop(connection, sends.SENDER, sends.BY_HAND, now):
+            raise UsageError(f"{sends.SENDER}: is paused already; `cakra-dispatcher sending show` says since when")
+        load_audit(settings).append(connection, now, COMMAND_LINE, What.SENDING_PAUSED, sends.SENDER, arguments.why)
+    print(f"nothing is sent until `cakra-dispatcher sending resume {sends.SENDER}`")
     return 0
 
 

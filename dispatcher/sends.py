@@ -15,6 +15,8 @@ from dispatcher.store import insert_new
 from wire.canonical import sha256_hex
 
 SENDER = "sender"
+BY_HAND = -1
+"""The code of a pause that a person ordered; WhatsApp's own begin at 0."""
 
 
 class AttemptState(StrEnum):
@@ -113,9 +115,9 @@ def attempt_for(connection: Connection, callback: str | None, wamid: str | None)
     return None
 
 
-def stop(connection: Connection, scope: str, code: int, now: datetime) -> None:
-    """Pause a scope until a person resumes it."""
-    insert_new(connection, pause, {"scope": scope, "since": now, "code": code})
+def stop(connection: Connection, scope: str, code: int, now: datetime) -> bool:
+    """Pause a scope until a person resumes it; False when it is paused already."""
+    return insert_new(connection, pause, {"scope": scope, "since": now, "code": code})
 
 
 def resume(connection: Connection, scope: str) -> bool:

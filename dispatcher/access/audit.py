@@ -53,6 +53,7 @@ class What(StrEnum):
     CORRECTED = "case_correct"
     WITHDRAWN = "case_withdraw"
     RESENT = "case_resend"
+    SENDING_PAUSED = "sending_paused"
     SENDING_RESUMED = "sending_resumed"
     LETTER_PRINTED = "letter_printed"
     KEY_ROTATED = "key_rotated"

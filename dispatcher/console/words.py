@@ -198,6 +198,7 @@ AUDITED: Mapping[str, str] = {
     "case_correct": _("Plate corrected"),
     "case_withdraw": _("Case withdrawn"),
     "case_resend": _("Notice sent again"),
+    "sending_paused": _("Sending paused"),
     "sending_resumed": _("Sending resumed"),
     "letter_printed": _("Letter printed"),
     "key_rotated": _("Personal data sealed anew"),

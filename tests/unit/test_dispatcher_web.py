@@ -7,13 +7,16 @@ import hmac
 import json
 import re
 from datetime import timedelta
+from pathlib import Path
 
+import httpx
 import pytest
 from console_world import World, form
 from dispatcher_world import NOW, PICTURES, UNIT, evidence, manifest, report
 from sqlalchemy import func, select
 
 from dispatcher.access.roles import Role
+from dispatcher.cli import main
 from dispatcher.console import words
 from dispatcher.console.render import ago, as_whatsapp
 from dispatcher.schema import webhook_inbox
@@ -204,6 +207,27 @@ def test_a_pause_is_shown_and_resumed(world: World) -> None:
     answer = world.web.post("/sending/resume", data={**form(world, "/"), "scope": "sender"})
     assert answer.status_code == 303
     assert "131031" not in world.web.get("/").text
+
+
+def test_a_person_stops_all_sending_at_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A wrong fine in the law file must stop after ten messages, not after the night's ten thousand."""
+    asked: list[httpx.Request] = []
+    world = World(tmp_path, httpx.MockTransport(lambda request: asked.append(request) or httpx.Response(500)))
+    config = str(tmp_path / "dispatcher.yaml")
+    assert main(["sending", "pause", "--config", config, "--why", "wrong fine"]) == 0
+    world.arrive()
+    assert world.cases()[0]["state"] == State.QUEUED
+    assert asked == []
+    assert "somebody ordered it" in world.web.get("/").text
+    assert main(["sending", "pause", "--config", config, "--why", "again"]) == 2
+    capsys.readouterr()
+    assert main(["sending", "show", "--config", config]) == 0
+    assert "by hand" in capsys.readouterr().out
+    assert main(["sending", "resume", "--config", config, "sender"]) == 0
+    world.dispatcher.worker.step()
+    assert len(asked) == 1
+    assert "wrong fine" in world.browser(Role.ADMIN).get("/audit").text
+    world.close()
 
 
 def test_health_says_when_the_database_is_away(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
