@@ -35,23 +35,25 @@ from dispatcher.console.office import OfficePages
 from dispatcher.console.pages import Console
 from dispatcher.console.render import Renderer, environment
 from dispatcher.console.views import Views
-from dispatcher.errors import CakraError, StoreError
+from dispatcher.errors import CakraError, ConfigError, StoreError
 from dispatcher.evidence import EvidenceFolder
 from dispatcher.gauges import Gauges
 from dispatcher.hearing import Hearing
 from dispatcher.intake import Intake
 from dispatcher.keys import Sealer, read_key, read_sealer, read_secret
-from dispatcher.law import load_holidays, load_law
+from dispatcher.law import Law, load_holidays, load_law
 from dispatcher.mqtt import MqttService
 from dispatcher.owner_page.desk import Desk
 from dispatcher.owner_page.pages import OwnerPages
 from dispatcher.owner_page.tries import Tries
-from dispatcher.owners import OwnerRegistry, SnapshotRegistry
+from dispatcher.owners import OwnerRegistry, Reason, SnapshotRegistry
 from dispatcher.owners_http import HttpRegistry
-from dispatcher.settings import Settings
+from dispatcher.proposals import TwoPersons
+from dispatcher.settings import ReviewSettings, Settings
 from dispatcher.store import Store, counters
 from dispatcher.template import load_template
 from dispatcher.units import Unit, load_units
+from dispatcher.validation import Doubt
 from dispatcher.web import create_web
 from dispatcher.webhook import Webhook
 from dispatcher.whatsapp import WhatsAppClient
@@ -81,6 +83,7 @@ class Parts:
     verify_token: str
     mqtt_password: str | None
     database_password: str | None
+    two: TwoPersons
 
 
 def load_parts(settings: Settings) -> Parts:
@@ -104,7 +107,20 @@ def load_parts(settings: Settings) -> Parts:
         verify_token=read_secret(whatsapp.verify_token_file, "whatsapp.verify_token_file"),
         mqtt_password=read_secret(mqtt.password_file, "mqtt.password_file") if mqtt.password_file else None,
         database_password=database_password(settings),
+        two=_two_persons(settings.review, writer.law),
     )
+
+
+def _two_persons(review: ReviewSettings, law: Law) -> TwoPersons:
+    """Raises ConfigError for a name that no case can have."""
+    known = {*law.kinds, *Doubt, *Reason}
+    for index, name in enumerate(review.two_persons):
+        if name not in known and not name.startswith("unit."):
+            raise ConfigError(
+                f"review.two_persons.{index}: {name} is neither a rule nor a reason; take one of "
+                f"{', '.join(sorted(known))}, or a unit's reason as unit.NAME"
+            )
+    return TwoPersons(frozenset(review.two_persons), withdraws=review.disagreed == "withdrawn")
 
 
 def database_password(settings: Settings) -> str | None:
@@ -172,7 +188,7 @@ class Dispatcher:
         renderer = Renderer(
             templates=environment(settings.zone), clock=clock, cookie=cookie, secure=settings.web.tls_in_front
         )
-        views = Views(store=store, units=self.units, registry=self.registry, writer=parts.writer)
+        views = Views(store=store, units=self.units, registry=self.registry, writer=parts.writer, two=parts.two)
         console = Console(
             store=store,
             folder=folder,

@@ -123,6 +123,11 @@ def find(connection: Connection, case_id: int) -> Case | None:
     return _case(row) if row else None
 
 
+def lock(connection: Connection, case: Case) -> Case:
+    """The case as it stands now; nobody moves it before this transaction ends."""
+    return _case(connection.execute(select(cases).where(cases.c.case_id == case.case_id).with_for_update()).one())
+
+
 def by_event(connection: Connection, unit_id: str, event_id: str) -> Case | None:
     where = (cases.c.unit_id == unit_id) & (cases.c.event_id == event_id)
     row = connection.execute(select(cases).where(where)).first()
@@ -182,6 +187,11 @@ def keep_media(connection: Connection, case_id: int, media_id: str, now: datetim
 def note(connection: Connection, case: Case, event: str, now: datetime, who: str, why: str) -> None:
     """A line in the timeline of a case that stays where it is."""
     _remember(connection, case.case_id, now, case.state, case.state, event, who, why)
+
+
+def explain(connection: Connection, case: Case, reasons: Sequence[str]) -> None:
+    """Say anew why a case that stays is where it is."""
+    connection.execute(update(cases).where(cases.c.case_id == case.case_id).values(reasons=",".join(reasons)))
 
 
 def _remember(

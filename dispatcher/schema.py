@@ -132,6 +132,21 @@ timeline = Table(
 )
 """Each move of each case."""
 
+proposal = Table(
+    "proposal",
+    metadata,
+    Column("case_id", ForeignKey("cases.case_id"), primary_key=True),
+    Column("decision", String(16), nullable=False),
+    Column("plate", String(10), nullable=False),
+    Column("who", String(64), nullable=False),
+    Column("at", Moment, nullable=False),
+    Column("why", Text, nullable=False),
+    Column("opponent", String(64)),
+    Column("opposed_at", Moment),
+    Column("objection", Text, nullable=False),
+)
+"""What one person would decide about a case in review that takes two, until it is decided."""
+
 attempt = Table(
     "attempt",
     metadata,

@@ -133,6 +133,15 @@ class AccessSettings(Section):
     """Owners whose data one person may uncover in an hour."""
 
 
+class ReviewSettings(Section):
+    """How people decide about cases in doubt."""
+
+    two_persons: tuple[str, ...] = ()
+    """Rules and reasons whose cases two people decide: the first proposes, a second agrees or not."""
+    disagreed: Literal["third", "withdrawn"] = "third"
+    """When the two disagree, a third decides or the case is withdrawn."""
+
+
 class Kept(Section):
     """How long a case that is over is kept, in days since it came into its last state."""
 
@@ -200,6 +209,7 @@ class Settings(Section):
     whatsapp: WhatsAppSettings
     web: WebSettings = WebSettings()
     access: AccessSettings = AccessSettings()
+    review: ReviewSettings = ReviewSettings()
     owners: OwnerSettings = OwnerSettings()
     retention: RetentionSettings = RetentionSettings()
     official_domain: Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9.-]+\.[a-z]{2,}$")]

@@ -54,6 +54,8 @@ class What(StrEnum):
     WITHDRAWN = "case_withdraw"
     RESENT = "case_resend"
     SENDING_PAUSED = "sending_paused"
+    PROPOSED = "case_proposed"
+    OPPOSED = "case_opposed"
     SENDING_RESUMED = "sending_resumed"
     LETTER_PRINTED = "letter_printed"
     KEY_ROTATED = "key_rotated"

@@ -17,6 +17,7 @@ from dispatcher.access.audit import Audit, What
 from dispatcher.access.reveals import Reveals
 from dispatcher.access.sights import LIST, Sights
 from dispatcher.cases import Case
+from dispatcher.console import words
 from dispatcher.console.guard import actor, session_of
 from dispatcher.console.render import Renderer
 from dispatcher.console.views import CaseView, Views, case_json
@@ -55,11 +56,11 @@ class Console:
 
     def _view(self, request: Request, reference: str) -> CaseView:
         """A case as this visitor may see and decide it. Raises HTTPException when there is none."""
-        view = self.views.case(reference, self.renderer.clock()) if is_reference(reference) else None
+        user, now = session_of(request).user, self.renderer.clock()
+        view = self.views.case(reference, user.name, now) if is_reference(reference) else None
         if view is None:
             raise HTTPException(404)
-        self.sights.saw(actor(request), reference, self.renderer.clock())
-        user = session_of(request).user
+        self.sights.saw(actor(request), reference, now)
         return replace(view, possible=tuple(each for each in view.possible if user.may(decisions.RIGHTS[each])))
 
     def _case(self, reference: str) -> Case:
@@ -127,17 +128,22 @@ class Console:
             case, said = self._case(reference), " ".join(why.split())
             seen = normalise(plate) if decision == "correct" else ""
             fault = decisions.plate_fault(case, seen) if decision == "correct" else ""
+            if decision == decisions.DISAGREE and not said:
+                fault = "objection_missing"
             if fault:
                 view = self._view(request, reference)
                 return self.renderer.page(request, "decide.html", status=400, view=view, decision=decision, fault=fault)
             try:
-                decisions.decide(self.store, self.audit, case, decision, actor(request), said, clock(), plate=seen)
+                who, two = actor(request), self.views.two
+                decisions.decide(self.store, self.audit, case, decision, who, said, clock(), plate=seen, two=two)
+            except Refused as refused:
+                raise HTTPException(409, words.SAID[str(refused)]) from None
             except IllegalMove as refused:
                 raise HTTPException(409, f"{refused}; look at it again") from None
             self.decided()
             return RedirectResponse(f"/cases/{reference}", status_code=303)
 
-        for decision in decisions.DECISIONS:
+        for decision in decisions.RIGHTS:
             path = f"/cases/{{reference}}/{decision}"
             router.add_api_route(path, partial(ask, decision), methods=["GET"], response_model=None)
             router.add_api_route(path, partial(decide, decision), methods=["POST"], response_model=None)

@@ -9,10 +9,11 @@ from typing import Any
 
 from sqlalchemy import Connection, select
 
-from dispatcher import cases, decisions, sends
+from dispatcher import cases, decisions, proposals, sends
 from dispatcher.cases import Case, Entry
 from dispatcher.owners import Match, OwnerRegistry, mobile
 from dispatcher.plate import mask_name, mask_nik, mask_phone, mask_plate
+from dispatcher.proposals import Proposal, TwoPersons
 from dispatcher.schema import unit_status
 from dispatcher.sends import Attempt, Pause
 from dispatcher.store import Store, counters
@@ -84,6 +85,7 @@ class CaseView:
     message: str
     """The notice's body as the owner reads it; empty when none can be written."""
     buttons: tuple[str, ...]
+    proposal: Proposal | None
     possible: tuple[str, ...]
 
 
@@ -95,6 +97,7 @@ class Views:
     units: Mapping[str, Unit]
     registry: OwnerRegistry
     writer: Writer
+    two: TwoPersons
 
     def listed(self, state: State | None, reason: str, page: int) -> ListView:
         """One page of the list: of all cases, or of those in a state, or of those that are there for a reason."""
@@ -118,8 +121,8 @@ class Views:
         with self.store.reading() as connection:
             return _unit_lines(connection, self.units)
 
-    def case(self, reference: str, now: datetime) -> CaseView | None:
-        """One case whole; the look at its owner leaves a trace like any other look-up."""
+    def case(self, reference: str, who: str, now: datetime) -> CaseView | None:
+        """One case whole, as somebody may decide it; the look at its owner leaves a trace like any other look-up."""
         with self.store.reading() as connection:
             case = cases.by_reference(connection, reference)
             if case is None:
@@ -128,6 +131,7 @@ class Views:
             history = cases.history(connection, case.case_id)
             attempts = sends.attempts_of(connection, case.case_id)
             pictures = cases.evidence_paths(connection, case)
+            proposal = proposals.find(connection, case) if self.two.decide(case) else None
         return CaseView(
             case=case,
             report=report,
@@ -137,7 +141,8 @@ class Views:
             owner=self._owner(case, now),
             message=self._message(case, report, now),
             buttons=tuple(button.text for button in self.writer.template.buttons),
-            possible=decisions.possible(case),
+            proposal=proposal,
+            possible=decisions.possible(case, proposal, who),
         )
 
     def picture(self, reference: str, role: str) -> str | None:

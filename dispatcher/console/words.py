@@ -100,6 +100,8 @@ EVENTS: Mapping[str, str] = {
     "deadline_passed": _("Deadline passed"),
     "resend_ordered": _("Sent again by a person"),
     "was_withdrawn": _("Withdrawn"),
+    "proposed": _("Proposed by the first of two people"),
+    "opposed": _("Opposed by the second"),
 }
 
 REASONS: Mapping[str, str] = {
@@ -122,6 +124,8 @@ REASONS: Mapping[str, str] = {
     "registry_answers_wrongly": _("The registry gives no usable answer for this plate"),
     "notice_too_long": _("The notice is too long for WhatsApp"),
     "restored": _("From a backup: the message may have gone out since"),
+    "proposed": _("Waits for a second person"),
+    "opposed": _("Two people disagree; waits for a third"),
     "tried_too_often": _("Tried too often"),
     "stopped_while_sending": _("Stopped while sending"),
     "sold": _("Owner: sold"),
@@ -134,6 +138,8 @@ DECISIONS: Mapping[str, str] = {
     "correct": _("Correct and send"),
     "withdraw": _("Withdraw"),
     "resend": _("Send again"),
+    "agree": _("Agree"),
+    "disagree": _("Disagree"),
 }
 
 NUMBERS: tuple[str, ...] = (
@@ -199,6 +205,8 @@ AUDITED: Mapping[str, str] = {
     "case_withdraw": _("Case withdrawn"),
     "case_resend": _("Notice sent again"),
     "sending_paused": _("Sending paused"),
+    "case_proposed": _("Decision proposed"),
+    "case_opposed": _("Proposal opposed"),
     "sending_resumed": _("Sending resumed"),
     "letter_printed": _("Letter printed"),
     "key_rotated": _("Personal data sealed anew"),
@@ -238,6 +246,9 @@ SAID: Mapping[str, str] = {
     "name_own": _("You cannot change yourself; another admin can."),
     "plate_wrong": _("This is no plate of a private owner; such cases are withdrawn."),
     "plate_same": _("This is the plate that was read; approve the case instead."),
+    "own_proposal": _("you have had your say about this case; somebody else decides it"),
+    "proposed_meanwhile": _("somebody has proposed a decision meanwhile; look at it again"),
+    "objection_missing": _("Say why, for the one who decides."),
     "reason_missing": _("Without a reason nothing is uncovered."),
     "reveals_spent": _("You have uncovered as many owners as one person may in an hour. Try again later."),
     "range_wrong": _("These are no days, the last is before the first, or there are more than 92 of them."),
