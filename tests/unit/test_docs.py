@@ -21,6 +21,8 @@ ROOT = Path(__file__).parents[2]
 SETTINGS: list[type[SitePart]] = [
     type(value) for field in Scene.model_fields.values() if isinstance(value := field.default, SitePart)
 ]
+ANCHOR = re.compile(r"\]\((?!https?:)([^)#]*)#([^)]+)\)")
+HEADING = re.compile(r"^#+ (.*)$", re.MULTILINE)
 LINK = re.compile(r"\]\((?!https?:|#)([^)#]+)\)")
 
 
@@ -57,6 +59,22 @@ def test_no_link_in_the_docs_is_dead() -> None:
         if not (page.parent / target).exists()
     ]
     assert dead == []
+
+
+def test_no_link_leads_to_a_heading_that_is_gone() -> None:
+    """At night nobody reads a whole runbook for the part that an alert points to."""
+    dead = []
+    for page in [ROOT / "README.md", *(ROOT / "docs").rglob("*.md")]:
+        for target, heading in ANCHOR.findall(page.read_text()):
+            there = (page.parent / target if target else page).read_text()
+            if heading not in map(anchor, HEADING.findall(there)):
+                dead.append(f"{page.relative_to(ROOT)}: {target}#{heading}")
+    assert dead == []
+
+
+def anchor(heading: str) -> str:
+    """What a heading is linked by."""
+    return re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
 
 
 def test_the_roles_in_the_docs_are_the_table() -> None:
