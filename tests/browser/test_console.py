@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
-import pytest
 from console_world import World
 from dispatcher_world import PASSWORD, enter
 
 from dispatcher.access.roles import Role
-from simulation.browser import Page, browsing, chromium
+from simulation.browser import Page
 from simulation.whatsapp.server import running
 from wire.messages import Verdict
 
@@ -39,15 +37,6 @@ UNNAMED = """
 ).map(e => e.outerHTML.slice(0, 60))
 """
 """Controls and pictures that a screen reader has no name for."""
-
-
-@pytest.fixture
-def page(tmp_path: Path) -> Iterator[Page]:
-    program = chromium()
-    if program is None:
-        pytest.skip("Chromium is not on this machine (Debian: apt install chromium)")
-    with browsing(program, tmp_path) as page:
-        yield page
 
 
 def test_a_case_is_decided_by_keyboard_alone(page: Page, tmp_path: Path) -> None:

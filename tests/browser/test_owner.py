@@ -17,7 +17,7 @@ from test_console import look, tab_to
 
 from dispatcher import cases
 from dispatcher.access.roles import Role
-from simulation.browser import Page, browsing, chromium
+from simulation.browser import Page
 from simulation.stack import get_json, post_json, wait_until
 from simulation.whatsapp.app import create_app
 from simulation.whatsapp.registry import Template
@@ -29,15 +29,6 @@ WRONG_PAIR = "Failed to load resource: the server responded with a status of 403
 """What the browser notes when an owner mistypes."""
 PHONE_PX = (360, 640)
 MESSAGE = ROOT / "config" / "templates" / "etle_konfirmasi_v1.yaml"
-
-
-@pytest.fixture
-def page(tmp_path: Path) -> Iterator[Page]:
-    program = chromium()
-    if program is None:
-        pytest.skip("Chromium is not on this machine (Debian: apt install chromium)")
-    with browsing(program, tmp_path) as page:
-        yield page
 
 
 @pytest.fixture
