@@ -14,9 +14,9 @@ from dispatcher import cases, replies, sends
 from dispatcher.access.audit import What
 from dispatcher.access.tables import audit_entry
 from dispatcher.cases import MACHINE, Case
-from dispatcher.errors import StoreError
+from dispatcher.errors import CakraError, StoreError
 from dispatcher.evidence import SHOWN_TO_OWNERS
-from dispatcher.owners import Found, Match, OwnerRegistry
+from dispatcher.owners import Found, Match, OwnerRegistry, Unavailable
 from dispatcher.plate import normalise
 from dispatcher.post.tables import letter
 from dispatcher.privacy import holds
@@ -64,9 +64,15 @@ class Subject:
     def export(self, plate: str, folder: Path, now: datetime) -> tuple[Case, ...]:
         """Write all that is kept about the registered owner of a plate into a new folder; the cases it is about.
 
-        Cases from before the registration are somebody else's. Raises StoreError.
+        Cases from before the registration are somebody else's. Raises CakraError when the registry cannot say since
+        when it is theirs, StoreError.
         """
         registered = self.registry.lookup(plate, now, "export", 0)
+        if isinstance(registered, Unavailable):
+            raise CakraError(
+                f"owner registry: cannot be asked now ({registered.why}), and it alone knows whose cases these are; "
+                "export when it is back"
+            )
         since = registered.owner.valid_from if isinstance(registered, Match) else None
         found = tuple(case for case in self.cases(plate) if since is None or case.occurred_at >= since)
         with self.eraser.store.reading() as connection:

@@ -32,7 +32,7 @@ from dispatcher.privacy.retention import Retention, terms
 from dispatcher.privacy.subject import Subject
 from dispatcher.schema import cases as case_table
 from dispatcher.schema import evidence as evidence_table
-from dispatcher.schema import timeline, unit_event, webhook_inbox
+from dispatcher.schema import owner_snapshot, timeline, unit_event, webhook_inbox
 from dispatcher.settings import RetentionSettings, load_settings
 from dispatcher.workflow import Event, State
 from wire.messages import AckResult, EvidenceRole
@@ -290,6 +290,19 @@ def test_an_export_holds_all_of_one_owner_and_of_nobody_else(
         *(f"{case.reference}-{role}.jpg" for role in SHOWN_TO_OWNERS),
     }
     assert all(path.stat().st_mode & 0o077 == 0 for path in (out, *out.iterdir()))
+
+
+def test_nothing_is_exported_while_the_registry_is_away(
+    centre: Centre, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """An outage must not hand an earlier owner's cases to the one who asks."""
+    centre.over()
+    with centre.store.writing() as connection:
+        connection.execute(update(owner_snapshot).values(state="dropped"))
+    monkeypatch.setattr("sys.stdin", io.StringIO("B 1234 XYZ\n"))
+    assert centre.command("export", "--out", str(tmp_path / "export"), "--why", "letter of 1 Nov") == 1
+    assert "owner registry: cannot be asked now (no_snapshot)" in capsys.readouterr().err
+    assert not (tmp_path / "export").exists()
 
 
 def test_an_earlier_owners_cases_are_not_exported(centre: Centre, tmp_path: Path) -> None:
