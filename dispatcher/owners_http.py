@@ -3,7 +3,8 @@
 Whatever goes wrong is `Unavailable`, in two kinds. A registry that is away (no connection, no time, a certificate that
 it refuses) has nothing to do with the case, which waits. One that answers, but not as agreed, may do so for this plate
 for ever; `answered` says so. Either counts against the breaker, so that a registry in trouble is not asked for each
-case that waits. No answer is kept, and neither plates nor what the registry says of them are ever logged.
+case that waits; but however often it is asked for one broken record, that is one failure. No answer is kept, and
+neither plates nor what the registry says of them are ever logged.
 """
 
 from __future__ import annotations
@@ -95,6 +96,7 @@ class HttpRegistry:
         self._zone = zone
         self._breaker = Breaker(_FAILURES, _PAUSE)
         self._why = ""
+        self._answered_wrongly: set[int] = set()
         timeout_s = settings.timeout_s
         self._http = httpx.Client(
             verify=client_context(settings.tls, "owners.registry.tls"),
@@ -115,12 +117,18 @@ class HttpRegistry:
         if not self._breaker.allows(at):
             return Unavailable("left_alone")
         found = self._ask({"plate": normalise(plate), "purpose": purpose, "case_id": case_id})
-        if isinstance(found, Unavailable):
+        self._tell_breaker(found, at, case_id)
+        return write_down(self._store, found, {"at": at, "purpose": purpose, "case_id": case_id})
+
+    def _tell_breaker(self, found: Found, at: datetime, case_id: int) -> None:
+        if not isinstance(found, Unavailable):
+            self._answered_wrongly.clear()
+            self._breaker.succeeded()
+        elif not found.answered or case_id not in self._answered_wrongly:
+            if found.answered:
+                self._answered_wrongly.add(case_id)
             self._why = found.why
             self._breaker.failed(at)
-        else:
-            self._breaker.succeeded()
-        return write_down(self._store, found, {"at": at, "purpose": purpose, "case_id": case_id})
 
     def _ask(self, question: Mapping[str, str | int]) -> Found:
         try:

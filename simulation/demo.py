@@ -61,10 +61,8 @@ def run(scenario: str, out: Path, *, once: bool) -> int:
     road = rendered(scenario, ROOT / ".cache" / "footage")
     vehicles = read_truth(road.clip.parent)
     make_room(out)
-    say(
-        "2/5",
-        f"services: {'mosquitto' if broker.mosquitto() else 'embedded broker'}, WhatsApp simulator, dispatcher, uplink",
-    )
+    broker_name = "mosquitto" if broker.mosquitto() else "embedded broker"
+    say("2/5", f"services: {broker_name}, simulated owner registry and WhatsApp, dispatcher, uplink")
     stack = Stack(out, road, owners(vehicles))
     with running(stack):
         say("3/5", "agent: watching the road")

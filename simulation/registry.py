@@ -7,10 +7,11 @@ Its owners are a CSV file in the form of the dispatcher's snapshot. Two rows wit
 from __future__ import annotations
 
 import argparse
+import asyncio
 import csv
 import json
 import ssl
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -18,7 +19,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from fastapi import FastAPI, Header, Request
-from fastapi.responses import JSONResponse, Response
+from fastapi.responses import JSONResponse, Response, StreamingResponse
 from pydantic import BaseModel, ConfigDict
 
 from agent.errors import CakraError, ConfigError, UsageError
@@ -34,6 +35,7 @@ class Manner(StrEnum):
 
     WELL = "well"
     NEVER = "never"
+    DRIPS = "drips"
     AWAY = "away"
     FAILS = "fails"
     HANGS_UP = "hangs_up"
@@ -106,6 +108,8 @@ def create_app(registry: Registry) -> FastAPI:
                 while (await request.receive())["type"] != "http.disconnect":
                     pass
                 return Response()
+            case Manner.DRIPS:
+                return StreamingResponse(_dripping())
             case Manner.HANGS_UP:
                 return await hang_up(request)
             case Manner.HALF:
@@ -117,6 +121,12 @@ def create_app(registry: Registry) -> FastAPI:
                 return _badly(manner, answer)
 
     return app
+
+
+async def _dripping() -> AsyncIterator[bytes]:
+    while True:
+        yield b" "
+        await asyncio.sleep(0.02)
 
 
 def _badly(manner: Manner, answer: dict[str, Any]) -> Response:
@@ -149,11 +159,27 @@ def server_tls(authority: Path, pair: Pair) -> dict[str, Any]:
     }
 
 
+def _tls(folder: Path) -> dict[str, Any]:
+    """With the certificates in a folder, made if there is none. Raises UsageError."""
+    shown = Pair(folder / "registry.crt", folder / "registry.key")
+    try:
+        if not folder.exists():
+            folder.mkdir(parents=True)
+            authority = Authority(folder)
+            for name in ("dispatcher", "registry"):
+                authority.issue(name)
+    except OSError as error:
+        raise UsageError(f"--certificates {folder}: {error.strerror}; name a new folder") from None
+    if not (shown.cert.is_file() and shown.key.is_file()):
+        raise UsageError(f"--certificates {folder}: has no {shown.cert.name} and {shown.key.name}; name a new folder")
+    return server_tls(folder / "ca.crt", shown)
+
+
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of `cakra-simulate registry`."""
     add = parser.add_argument
     add("owners", type=Path, metavar="FILE", help="CSV, as `cakra-dispatcher owners import` takes it")
-    add("--certificates", type=Path, required=True, metavar="DIR", help="new certificates of both sides are put here")
+    add("--certificates", type=Path, required=True, metavar="DIR", help="both sides'; made if this is a new folder")
     add("--port", type=int, default=8443, help="loopback port; 0 takes a free one and prints it")
     awkward = f"how it answers for this plate: {', '.join(Manner)}; may be given several times"
     add("--awkward", type=_awkward, action="append", default=[], metavar="PLATE=MANNER", help=awkward)
@@ -171,15 +197,11 @@ def run(args: argparse.Namespace) -> int:
     try:
         with args.owners.open(encoding="utf-8-sig", newline="") as file:
             owners = owners_of(csv.DictReader(file))
-    except (OSError, UnicodeDecodeError, KeyError) as error:
-        raise ConfigError(f"{args.owners}: {error}; give a snapshot as `owners import` takes it") from None
-    try:
-        args.certificates.mkdir(parents=True, exist_ok=True)
-        authority = Authority(args.certificates)
-        shown = authority.issue("registry")
-        authority.issue("dispatcher")
     except OSError as error:
-        raise UsageError(f"--certificates {args.certificates}: {error.strerror}; name another folder") from None
+        raise ConfigError(f"{args.owners}: {error.strerror}; check the path") from None
+    except (UnicodeDecodeError, KeyError):
+        raise ConfigError(f"{args.owners}: no CSV with a column plate; give what `owners import` takes") from None
+    tls = _tls(args.certificates)
     registry = Registry(owners, {plate: [manner] for plate, manner in args.awkward})
     try:
         door = listen(args.port)
@@ -188,7 +210,7 @@ def run(args: argparse.Namespace) -> int:
     with door:
         print(f"owner registry: https://127.0.0.1:{door.getsockname()[1]}{PATH}", flush=True)
         try:
-            server_of(create_app(registry), **server_tls(authority.cert, shown)).run(sockets=[door])
+            server_of(create_app(registry), **tls).run(sockets=[door])
         except KeyboardInterrupt:
             return 0
     return 0

@@ -1,4 +1,5 @@
-"""All of cakra on one machine: broker, WhatsApp simulator, dispatcher, uplink and agent as real processes on loopback.
+"""All of cakra on one machine: broker, simulated owner registry and WhatsApp, dispatcher, uplink and agent as real
+processes on loopback.
 
 The demo runs it, and the acceptance tests kill parts of it. Everything it makes lies in one folder: configuration,
 keys, databases, evidence and logs.
@@ -153,18 +154,19 @@ class Stack:
     def __init__(self, folder: Path, footage: Footage, owners: Iterable[Mapping[str, str]]) -> None:
         self.folder = folder
         self._bin = Path(sys.executable).parent
-        self.ports = {name: free_port() for name in ("broker", "whatsapp", "web")}
+        self.ports = {name: free_port() for name in ("broker", "registry", "whatsapp", "web")}
         (folder / "logs").mkdir(parents=True)
         self._write_secrets()
         self._write_unit(footage)
         self._write_dispatcher()
-        self._import_owners(owners)
+        self._write_owners(owners)
         self.password = secrets.token_urlsafe(12)
         """Of all the console's users."""
         for role in ROLES:
             self._add_user(role)
         self._visitor = Visitor(self.console_url, ROLES[0], self.password)
         self.broker = self._service("broker", broker.command(self.ports["broker"], folder / "broker"), self._broker_up)
+        self.registry = self._service("registry", self._registry_command(), lambda: listens(self.ports["registry"]))
         self.whatsapp = self._service("whatsapp", self._whatsapp_command(), answers(self.whatsapp_url))
         self.dispatcher = self._service(
             "dispatcher", self._cakra("dispatcher", "run", "dispatcher.yaml"), answers(self.console_url)
@@ -175,7 +177,7 @@ class Stack:
     @property
     def services(self) -> tuple[Service, ...]:
         """In the order in which they are started."""
-        return (self.broker, self.whatsapp, self.dispatcher, self.uplink, self.agent)
+        return (self.broker, self.registry, self.whatsapp, self.dispatcher, self.uplink, self.agent)
 
     @property
     def whatsapp_url(self) -> str:
@@ -220,6 +222,13 @@ class Stack:
 
     def _cakra(self, program: str, verb: str, config: str) -> list[str]:
         return [str(self._bin / f"cakra-{program}"), verb, "--config", str(self.folder / config)]
+
+    def _registry_command(self) -> list[str]:
+        return [
+            str(self._bin / "cakra-simulate"), "registry", str(self.folder / "owners.csv"),
+            "--certificates", str(self.folder / "certificates"),
+            "--port", str(self.ports["registry"]),
+        ]  # fmt: skip
 
     def _whatsapp_command(self) -> list[str]:
         return [
@@ -269,6 +278,16 @@ class Stack:
                     "app_secret_file": "whatsapp.secret",
                     "verify_token_file": "whatsapp.verify",
                 },
+                "owners": {
+                    "registry": {
+                        "url": f"https://127.0.0.1:{self.ports['registry']}/lookup",
+                        "tls": {
+                            "ca": "certificates/ca.crt",
+                            "cert": "certificates/dispatcher.crt",
+                            "key": "certificates/dispatcher.key",
+                        },
+                    }
+                },
                 "web": {"port": self.ports["web"]},
                 # Whoever has nothing but a browser gets in as well.
                 "access": {"totp": "optional"},
@@ -282,14 +301,12 @@ class Stack:
         for name in ("mac.key", "data.key"):
             self._run("dispatcher", "keygen", str(self.folder / name))
 
-    def _import_owners(self, owners: Iterable[Mapping[str, str]]) -> None:
+    def _write_owners(self, owners: Iterable[Mapping[str, str]]) -> None:
         rows = list(owners)
         with (self.folder / "owners.csv").open("w", newline="") as file:
             writer = csv.DictWriter(file, fieldnames=list(rows[0]))
             writer.writeheader()
             writer.writerows(rows)
-        config = str(self.folder / "dispatcher.yaml")
-        self._run("dispatcher", "owners", "import", "--config", config, str(self.folder / "owners.csv"))
 
     def _add_user(self, role: str) -> None:
         config = str(self.folder / "dispatcher.yaml")

@@ -38,11 +38,11 @@ def _event_id(finding: dict[str, str]) -> str:
 
 @pytest.mark.acceptance
 def test_nothing_is_lost_and_nothing_doubled_when_everything_is_killed(stack: Stack, road: Footage) -> None:
-    """Agent, uplink, broker and dispatcher die by SIGKILL at random moments, twice each, and come back."""
+    """Agent, uplink, broker, registry and dispatcher die by SIGKILL at random moments, twice each, and come back."""
     rng = random.Random(20261123)
     for service in stack.services:
         service.start()
-    victims = [stack.agent, stack.uplink, stack.broker, stack.dispatcher] * 2
+    victims = [stack.agent, stack.uplink, stack.broker, stack.registry, stack.dispatcher] * 2
     rng.shuffle(victims)
     for victim in victims:
         # A power cut keeps no appointments: the moment is random, and seeded.

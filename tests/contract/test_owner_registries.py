@@ -26,6 +26,7 @@ from dispatcher.owners_import import import_owners
 from dispatcher.schema import lookup
 from dispatcher.store import Store, counters
 from simulation.certificates import Authority
+from simulation.cli import main as simulate
 from simulation.registry import Manner, Question
 
 JAKARTA = ZoneInfo("Asia/Jakarta")
@@ -153,6 +154,23 @@ def test_the_question_names_plate_purpose_and_case_in_its_body_alone(
         assert secret not in told
 
 
+@pytest.mark.parametrize(
+    ("file", "folder", "told"),
+    [("none.csv", "new", "none.csv: No such file or directory; check"), ("owners.csv", "", "has no registry.crt and")],
+)
+def test_the_simulated_registry_says_what_it_lacks(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], file: str, folder: str, told: str
+) -> None:
+    """Who tries it out must not have to read a traceback."""
+    (tmp_path / "owners.csv").write_text(MANY)
+    assert simulate(["registry", str(tmp_path / file), "--certificates", str(tmp_path / folder), "--port", "0"]) in (
+        2,
+        78,
+    )
+    (line,) = capsys.readouterr().err.splitlines()
+    assert told in line
+
+
 def test_the_documented_question_and_answer_are_the_ones_that_are_spoken(
     ask: Callable[..., Any], service: Service
 ) -> None:
@@ -194,9 +212,10 @@ def test_each_awkward_answer_has_its_name_and_is_counted(
     assert isinstance(ask(), Match)
 
 
-def test_a_registry_that_never_answers_is_given_up(service: Service, store: Store) -> None:
+@pytest.mark.parametrize("manner", [Manner.NEVER, Manner.DRIPS])
+def test_a_registry_that_is_never_done_is_given_up(service: Service, store: Store, manner: Manner) -> None:
     """One look-up that hangs would hold up all cases behind it."""
-    service.answers(Manner.NEVER)
+    service.answers(manner)
     settings = parsed(service.settings(timeout_s=0.3))
     with closing(HttpRegistry(settings, store, JAKARTA)) as registry:
         assert registry.lookup(PLATE, NOW, "notice", 7) == Unavailable("timeout")
@@ -213,7 +232,7 @@ def test_a_registry_in_trouble_is_left_alone_and_found_again(service: Service, s
     """A thousand waiting cases must not keep it down, and monitoring must see since when it is."""
     service.answers(Manner.FAILS)
     with closing(HttpRegistry(parsed(service.settings()), store, JAKARTA)) as registry:
-        found = [registry.lookup(PLATE, NOW + timedelta(seconds=second), "notice", 7) for second in range(30)]
+        found = [registry.lookup(PLATE, NOW + timedelta(seconds=second), "notice", second) for second in range(30)]
         assert found == [Unavailable("status_500", answered=True)] * 5 + [Unavailable("left_alone")] * 25
         assert service.registry.calls == len(traces(store)) == 5
         since = (NOW + timedelta(seconds=4)).isoformat()
