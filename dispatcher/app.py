@@ -36,7 +36,7 @@ from dispatcher.console.pages import Console
 from dispatcher.console.render import Renderer, environment
 from dispatcher.console.views import Views
 from dispatcher.errors import CakraError, ConfigError, StoreError
-from dispatcher.evidence import EvidenceFolder
+from dispatcher.evidence import EvidenceFolder, EvidenceStore
 from dispatcher.gauges import Gauges
 from dispatcher.hearing import Hearing
 from dispatcher.intake import Intake
@@ -78,6 +78,7 @@ class Parts:
     units: Mapping[str, Unit]
     writer: Writer
     sealer: Sealer
+    evidence: EvidenceStore
     token: str
     app_secret: str
     verify_token: str
@@ -102,6 +103,7 @@ def load_parts(settings: Settings) -> Parts:
         units=load_units(settings.units),
         writer=writer,
         sealer=read_sealer(settings.data_key_file, settings.data_key_old_file),
+        evidence=open_evidence(settings),
         token=read_secret(whatsapp.token_file, "whatsapp.token_file"),
         app_secret=read_secret(whatsapp.app_secret_file, "whatsapp.app_secret_file"),
         verify_token=read_secret(whatsapp.verify_token_file, "whatsapp.verify_token_file"),
@@ -140,6 +142,19 @@ def open_registry(settings: Settings, store: Store, sealer: Sealer) -> OwnerRegi
     return HttpRegistry(asked, store, settings.zone) if asked else SnapshotRegistry(store, sealer)
 
 
+def open_evidence(settings: Settings) -> EvidenceStore:
+    """Where the evidence of a configuration lies; nothing is connected to yet. Raises ConfigError."""
+    if (folder := settings.evidence_folder) is not None:
+        return EvidenceFolder(folder, settings.mqtt.client_id)
+    try:
+        from dispatcher.evidence_s3 import EvidenceBucket
+    except ModuleNotFoundError:
+        raise ConfigError("evidence: the client of S3 is not installed; install cakra[s3]") from None
+    secret_key_file = settings.s3.secret_key_file
+    secret_key = read_secret(secret_key_file, "s3.secret_key_file") if secret_key_file else None
+    return EvidenceBucket(settings.evidence, settings.s3, secret_key)
+
+
 def load_audit(settings: Settings) -> Audit:
     """The audit trail of a configuration. Raises ConfigError."""
     return Audit(read_key(settings.mac_key_file, "mac_key_file"))
@@ -157,12 +172,11 @@ class Dispatcher:
         self.stop = Event()
         audit = Audit(parts.writer.mac_key)
         self.units = UnitBook(parts.units, store, audit, settings.access.key_approvals)
-        folder = EvidenceFolder(settings.evidence, settings.mqtt.client_id)
         self.registry = open_registry(settings, store, parts.sealer)
         registry_s = settings.owners.registry.timeout_s if settings.owners.registry else 0.0
         self.worker = Worker(
             store,
-            folder,
+            parts.evidence,
             Hearing(store, parts.writer.mac_key, settings.whatsapp.template),
             self.registry,
             parts.writer,
@@ -174,7 +188,7 @@ class Dispatcher:
             snapshot_max_age=timedelta(days=settings.owners.max_age_days),
             clock=clock,
         )
-        self.intake = Intake(store, folder, self.units)
+        self.intake = Intake(store, parts.evidence, self.units)
         self.mqtt = MqttService(settings.mqtt, self.intake, clock, self.wake.set, parts.mqtt_password)
         webhook = Webhook(
             store=store,
@@ -191,7 +205,7 @@ class Dispatcher:
         views = Views(store=store, units=self.units, registry=self.registry, writer=parts.writer, two=parts.two)
         console = Console(
             store=store,
-            folder=folder,
+            evidence=parts.evidence,
             views=views,
             audit=audit,
             reveals=Reveals(
@@ -212,7 +226,7 @@ class Dispatcher:
         figures = Figures(store=store, units=self.units, renderer=renderer, zone=settings.zone)
         owners = OwnerPages(
             desk=Desk(store=store, writer=parts.writer, tries=Tries()),
-            folder=folder,
+            evidence=parts.evidence,
             clock=clock,
             domain=settings.official_domain,
         )
@@ -223,7 +237,7 @@ class Dispatcher:
             Gauges(
                 store,
                 self.units,
-                settings.evidence,
+                settings.evidence_folder,
                 is_connected=lambda: self.mqtt.connected,
                 registry_is_up=lambda: self.registry.health()["status"] == "ok",
             ).exposition,

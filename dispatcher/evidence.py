@@ -1,49 +1,93 @@
-"""Pieces of evidence as files: written whole or not at all, and found only inside their folder."""
+"""Pieces of evidence: where they are kept, and kept as files.
+
+A piece's place is its name below the root of a store, the same in every store, so that pieces can be copied from one to
+another. What is put there is durable when `put` returns, whole or not there.
+"""
 
 from __future__ import annotations
 
+import logging
 import os
-from pathlib import Path
+from pathlib import Path, PurePosixPath
+from typing import Protocol
 
 from dispatcher.errors import StoreError
 from wire.canonical import sha256_hex
 from wire.messages import SUFFIX, EvidenceHeader, EvidenceRole
+
+log = logging.getLogger(__name__)
 
 SHOWN_TO_OWNERS = (EvidenceRole.PLATE, EvidenceRole.VEILED)
 """The pictures in which nobody else can be recognised; the others show people whose data is not the owner's."""
 HEADERS = (EvidenceRole.VEILED, EvidenceRole.PLATE)
 """What stands over the message: the first of these that is here, for units not yet updated make no veiled picture."""
 
+MEDIA_TYPE = {suffix: media_type for media_type, suffix in SUFFIX.items()}
+"""Of a piece, by the end of its name."""
+
+
+class EvidenceStore(Protocol):
+    """Where pieces lie. Each method raises StoreError when the store is away or refuses."""
+
+    def put(self, place: str, content: bytes) -> None:
+        """Keep a piece, once however often it comes."""
+        ...
+
+    def read(self, place: str) -> bytes | None:
+        """The bytes of a stored piece; None when it is gone, is not what it was, or would lie outside the store."""
+        ...
+
+    def remove(self, place: str) -> None:
+        """Erase a stored piece; nothing happens when it is gone."""
+        ...
+
+    def is_empty(self) -> bool:
+        """Whether nothing is kept here."""
+        ...
+
+
+def place_of(header: EvidenceHeader) -> str:
+    """Where a piece lies: `UNIT/EV/EVENT/SHA256.jpg`, a folder a violation."""
+    event = str(header.event_id)
+    return f"{header.unit_id}/{event[:2]}/{event}/{header.sha256}{SUFFIX[header.media_type]}"
+
+
+def as_put(place: str, content: bytes) -> bytes | None:
+    """The content, if it is what the place is called by."""
+    if sha256_hex(content) == PurePosixPath(place).stem:
+        return content
+    log.error("a piece of evidence is not what it was; find it with `cakra-agent verify`")
+    return None
+
 
 class EvidenceFolder:
-    """The folder in which the pictures lie, one folder a violation."""
+    """Pieces as files in a folder: written whole or not at all, and found only inside."""
 
     def __init__(self, root: Path, writer: str = "dispatcher") -> None:
         """`writer` tells dispatchers apart that share the folder: each has its own temporary files."""
         self._root = root
         self._writer = writer
 
-    def save(self, header: EvidenceHeader, content: bytes) -> str:
-        """Write a piece and return its path inside the folder; on the disk when this returns. Raises StoreError."""
-        event = str(header.event_id)
-        place = Path(header.unit_id) / event[:2] / event / f"{header.sha256}{SUFFIX[header.media_type]}"
+    def put(self, place: str, content: bytes) -> None:
         target = self._root / place
         try:
-            if not (target.exists() and sha256_hex(target.read_bytes()) == header.sha256):
+            if not (target.exists() and sha256_hex(target.read_bytes()) == target.stem):
                 _write_durably(target, content, f".{self._writer}.part")
         except OSError as error:
             raise StoreError(f"evidence: {error.strerror}; free or mend the evidence folder") from None
-        return place.as_posix()
 
-    def find(self, place: str) -> Path | None:
-        """The file of a stored piece; None when it is gone, or would lie outside the folder."""
-        root = self._root.resolve()
-        file = (root / place).resolve()
-        return file if file.is_relative_to(root) and file.is_file() else None
+    def read(self, place: str) -> bytes | None:
+        file = self._find(place)
+        try:
+            return as_put(place, file.read_bytes()) if file else None
+        except FileNotFoundError:  # erased meanwhile
+            return None
+        except OSError as error:
+            raise StoreError(f"evidence: {error.strerror}; mend the evidence folder") from None
 
     def remove(self, place: str) -> None:
-        """Erase a stored piece, and its folder when it was the last in it. Raises StoreError."""
-        file = self.find(place)
+        """Erase a stored piece, and its folder when it was the last in it."""
+        file = self._find(place)
         if file is None:
             return
         try:
@@ -54,13 +98,13 @@ class EvidenceFolder:
         except OSError as error:
             raise StoreError(f"evidence: {error.strerror}; mend the evidence folder") from None
 
-    def read(self, place: str) -> bytes | None:
-        """The bytes of a stored piece; None when it is gone. Raises StoreError when the disk does not give them."""
-        file = self.find(place)
-        try:
-            return file.read_bytes() if file else None
-        except OSError as error:
-            raise StoreError(f"evidence: {error.strerror}; mend the evidence folder") from None
+    def is_empty(self) -> bool:
+        return not any(path.is_file() for path in self._root.rglob("*"))
+
+    def _find(self, place: str) -> Path | None:
+        root = self._root.resolve()
+        file = (root / place).resolve()
+        return file if file.is_relative_to(root) and file.is_file() else None
 
 
 def _write_durably(path: Path, content: bytes, suffix: str) -> None:

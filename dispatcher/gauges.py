@@ -37,13 +37,13 @@ class Gauges(Collector):
         self,
         store: Store,
         units: Mapping[str, Unit],
-        evidence: Path,
+        folder: Path | None,
         is_connected: Callable[[], bool],
         registry_is_up: Callable[[], bool],
     ) -> None:
         self._store = store
         self._units = units
-        self._evidence = evidence
+        self._folder = folder
         self._is_connected = is_connected
         self._registry_is_up = registry_is_up
         self._registry = CollectorRegistry(auto_describe=False)
@@ -65,8 +65,9 @@ class Gauges(Collector):
         yield _one("cakra_database_up", "Whether the database answered just now.", bool(found))
         yield _one("cakra_mqtt_connected", "Whether the broker takes this dispatcher.", self._is_connected())
         with suppress(OSError):
-            free = shutil.disk_usage(self._evidence).free
-            yield _one("cakra_evidence_free_bytes", "Free space on the disk of the evidence folder.", free)
+            free = shutil.disk_usage(self._folder).free if self._folder else None
+            what = "Free space on the disk of the evidence folder; not of a bucket."
+            yield _one("cakra_evidence_free_bytes", what, free)
 
 
 def _one(name: str, documentation: str, value: float | None) -> Metric:

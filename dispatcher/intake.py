@@ -17,7 +17,7 @@ from sqlalchemy import Connection, select, update
 from dispatcher import cases
 from dispatcher.engine import hold
 from dispatcher.errors import StoreError, UnstorableError
-from dispatcher.evidence import EvidenceFolder
+from dispatcher.evidence import EvidenceStore, place_of
 from dispatcher.metrics import EVIDENCE_BYTES, MESSAGES
 from dispatcher.schema import evidence, quarantine, unit_event, unit_status
 from dispatcher.store import Store, count, insert_new
@@ -57,9 +57,9 @@ class NotYet(Exception):
 class Intake:
     """Takes the units' messages in."""
 
-    def __init__(self, store: Store, folder: EvidenceFolder, units: Mapping[str, Unit]) -> None:
+    def __init__(self, store: Store, pieces: EvidenceStore, units: Mapping[str, Unit]) -> None:
         self._store = store
-        self._folder = folder
+        self._pieces = pieces
         self._units = units
 
     def take(self, topic: UpTopic, payload: bytes, now: datetime) -> Ack | None:
@@ -74,6 +74,7 @@ class Intake:
             log.exception("a message cannot be stored", extra={"unit": topic.unit_id, "kind": topic.kind})
             return self._refuse(topic, payload, "unstorable")
         except StoreError:
+            log.exception("a message is deferred", extra={"unit": topic.unit_id, "kind": topic.kind})
             return self._defer(topic.kind, payload, "store")
         except NotYet as reason:
             return self._defer(topic.kind, payload, str(reason))
@@ -141,7 +142,8 @@ class Intake:
             _check_manifest(unit, header, content)
         with self._store.reading() as connection:
             _check_named(connection, header)
-        place = self._folder.save(header, content)
+        place = place_of(header)
+        self._pieces.put(place, content)
         with self._store.writing() as connection:
             _one_at_a_time(connection, unit_id, header.event_id)
             is_new = insert_new(connection, evidence, _evidence_row(header, place, now))

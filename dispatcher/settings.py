@@ -29,6 +29,8 @@ from dispatcher.errors import ConfigError
 HOME = Path(__file__).resolve().parent.parent
 """The checkout: where `config/` lies."""
 
+_S3 = "s3://"
+_BUCKET = _S3 + r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/[A-Za-z0-9._-]+)*/?"
 _Model = TypeVar("_Model", bound=BaseModel)
 
 
@@ -38,6 +40,12 @@ def _zone(name: str) -> str:
     except (ZoneInfoNotFoundError, ValueError):
         raise ValueError("no such time zone; write one like Asia/Jakarta") from None
     return name
+
+
+def _evidence(place: str) -> str:
+    if "://" in place and not re.fullmatch(_BUCKET, place):
+        raise ValueError("neither a folder nor like s3://BUCKET/PREFIX")
+    return place
 
 
 def _is_loopback(host: str) -> bool:
@@ -115,6 +123,30 @@ class WebSettings(Section):
                 "host: is beyond loopback and passwords would cross the network unencrypted; put a reverse proxy with "
                 "TLS in front and say tls_in_front: true, or say plain_beyond_loopback: true"
             )
+        return self
+
+
+class S3Settings(Section):
+    """How to reach the bucket of an `evidence: s3://...`."""
+
+    endpoint: Annotated[str, StringConstraints(pattern=r"^https?://[^\s/]+$")] | None = None
+    """Of an S3 that is not Amazon's."""
+    region: Annotated[str, StringConstraints(pattern=r"^[a-z0-9-]{1,32}$")] = "us-east-1"
+    """What S3 of one's own mostly calls itself; Jakarta's is `ap-southeast-3`."""
+    access_key: str | None = None
+    secret_key_file: Path | None = None
+    """Without the two, the role of the machine or the environment says who asks (boto3's chain)."""
+    encryption: Literal["AES256", "aws:kms"] | None = None
+    """Ask for encryption at rest with each piece; without it the bucket's own default holds."""
+    ca: Path | None = None
+    """Certificates that the endpoint's is checked against, instead of the usual."""
+    timeout_s: float = Field(default=5.0, gt=0, le=10)
+    """To connect, and of silence. A piece is tried twice; all of it must stay below the broker's patience, 45 s."""
+
+    @model_validator(mode="after")
+    def _has_both_keys(self) -> Self:
+        if (self.access_key is None) != (self.secret_key_file is None):
+            raise ValueError("access_key: goes with secret_key_file; write both or neither")
         return self
 
 
@@ -201,8 +233,9 @@ class Settings(Section):
     database: str = "sqlite:///dispatcher.db"
     """SQLAlchemy URL: `sqlite:///FILE`, relative to this file's folder, or `postgresql://USER@HOST/NAME`."""
     database_password_file: Path | None = None
-    evidence: Path = Path("evidence")
-    """Folder of the pictures."""
+    evidence: Annotated[str, AfterValidator(_evidence)] = "evidence"
+    """Where the pictures lie: a folder, or `s3://BUCKET/PREFIX`."""
+    s3: S3Settings = S3Settings()
     units: Path
     """The units' file: names, public keys, states."""
     mqtt: MqttSettings = MqttSettings()
@@ -235,6 +268,11 @@ class Settings(Section):
     calendars: Path = HOME / "config" / "calendars"
     templates: Path = HOME / "config" / "templates"
     letters: Path = HOME / "config" / "letters"
+
+    @property
+    def evidence_folder(self) -> Path | None:
+        """None when the evidence is in a bucket."""
+        return None if self.evidence.startswith(_S3) else Path(self.evidence)
 
     @property
     def zone(self) -> ZoneInfo:
@@ -277,6 +315,8 @@ def load_settings(path: Path) -> Settings:
         update={
             **paths,
             "database": _absolute(settings.database, base),
+            "evidence": str(base / settings.evidence_folder) if settings.evidence_folder else settings.evidence,
+            "s3": _rooted(settings.s3, base),
             "mqtt": _rooted(settings.mqtt, base),
             "owners": _rooted(settings.owners, base),
             "whatsapp": _rooted(settings.whatsapp, base),

@@ -23,7 +23,7 @@ from dispatcher import cases, sends, validation
 from dispatcher.answers import Accepted, Answer, Failure, Scope, Throttled, Unknown
 from dispatcher.cases import Case, Changes, LeaseLost
 from dispatcher.errors import ContendedError, StoreError
-from dispatcher.evidence import HEADERS, EvidenceFolder
+from dispatcher.evidence import HEADERS, EvidenceStore
 from dispatcher.hearing import Hearing
 from dispatcher.metrics import LOOKUPS, NOTICE_DELAY, WHATSAPP, WORKER_FAULTS, code_label, word
 from dispatcher.notice import Notice, NoticeTooLong
@@ -46,6 +46,7 @@ _PREPARED = (State.EVIDENCE_COMPLETE, State.VALIDATED, State.OWNER_RESOLVED, Sta
 _WORKED = (*_PREPARED, State.QUEUED)
 _MEDIA_LIFE = timedelta(days=25)
 """WhatsApp keeps a picture for 30 days."""
+_EVIDENCE_WAIT = timedelta(seconds=15)
 _LONGEST_SLEEP_S = 5.0
 """Looks at the clock this often even when nothing wakes it: deadlines, cases put off, a database that came back."""
 _ODD_EVEN = "odd_even"
@@ -57,7 +58,7 @@ class Worker:
     def __init__(
         self,
         store: Store,
-        folder: EvidenceFolder,
+        evidence: EvidenceStore,
         hearing: Hearing,
         registry: OwnerRegistry,
         writer: Writer,
@@ -72,7 +73,7 @@ class Worker:
         chance: Callable[[], float] = random.random,
     ) -> None:
         self._store = store
-        self._folder = folder
+        self._evidence = evidence
         self._hearing = hearing
         self._registry = registry
         self._writer = writer
@@ -250,7 +251,13 @@ class Worker:
             return case.media_id
         with self._store.reading() as connection:
             places = cases.evidence_paths(connection, case)
-        picture = self._folder.read(next((places[role] for role in HEADERS if role in places), ""))
+        try:
+            picture = self._evidence.read(next((places[role] for role in HEADERS if role in places), ""))
+        except StoreError:
+            log.exception("case waits for its picture", extra=case.in_log())
+            with self._store.writing() as connection:
+                cases.put_off(connection, case, now + _EVIDENCE_WAIT)
+            return None
         if picture is None:
             self._doubt(case, (validation.Doubt.PICTURES_MISSING,), now)
             return None

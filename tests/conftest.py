@@ -7,6 +7,7 @@ from contextlib import ExitStack, closing
 from pathlib import Path
 
 import pytest
+from s3_server import S3Server
 
 from dispatcher.store import Store
 from simulation.postgres import Postgres, binaries
@@ -39,6 +40,14 @@ def postgres_server() -> Iterator[Postgres]:
 def postgres(postgres_server: Postgres) -> str:
     """The URL of an empty PostgreSQL database."""
     return postgres_server.create()
+
+
+@pytest.fixture(scope="session")
+def s3_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
+    """One S3 server for all tests."""
+    server = S3Server(tmp_path_factory.mktemp("s3") / "log")
+    yield server
+    server.kill()
 
 
 @pytest.fixture

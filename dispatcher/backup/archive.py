@@ -78,6 +78,16 @@ def copied(source: Path, target: Path) -> Entry:
     return Entry(sha256=digest.hexdigest(), size_bytes=size)
 
 
+def written(content: bytes, target: Path) -> Entry:
+    """A new file; on the disk when this returns, but for its name. Raises OSError."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with target.open("xb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    return Entry(sha256=hashlib.sha256(content).hexdigest(), size_bytes=len(content))
+
+
 def entry(path: Path) -> Entry:
     """A file as it is."""
     with path.open("rb") as file:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Iterable
-from contextlib import closing, suppress
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -21,11 +21,11 @@ from dispatcher import cases, migrations
 from dispatcher.access.audit import Audit, What
 from dispatcher.access.commands import COMMAND_LINE
 from dispatcher.access.tables import session
-from dispatcher.app import database_password, load_audit, open_store
+from dispatcher.app import database_password, load_audit, open_evidence, open_store
 from dispatcher.backup import archive, database
 from dispatcher.backup.archive import EVIDENCE, MANIFEST, Entry, Manifest
 from dispatcher.errors import StoreError, UsageError
-from dispatcher.evidence import EvidenceFolder
+from dispatcher.evidence import EvidenceStore
 from dispatcher.schema import cases as table
 from dispatcher.schema import evidence
 from dispatcher.settings import Settings, load_settings
@@ -57,10 +57,9 @@ def _backup(arguments: argparse.Namespace) -> int:
         kind = database.kind(settings.database)
         dumped = part / database.FILES[kind]
         with store.reading() as connection:
-            statement = select(evidence.c.path, evidence.c.sha256).order_by(evidence.c.path)
-            pieces = [(row.path, row.sha256) for row in connection.execute(statement)]
+            places = connection.scalars(select(evidence.c.path).order_by(evidence.c.path)).all()
             database.dump(connection, settings.database, database_password(settings), dumped)
-        files, missing = _copy_evidence(settings, pieces, part)
+        files, missing = _copy_evidence(open_evidence(settings), places, part)
         files[dumped.name] = archive.entry(dumped)
         manifest = Manifest(made_at=now, revision=migrations.HEAD, database=kind, files=files, missing=missing)
         archive.write_manifest(part, manifest)
@@ -71,22 +70,16 @@ def _backup(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _copy_evidence(
-    settings: Settings, pieces: Iterable[tuple[str, str]], part: Path
-) -> tuple[dict[str, Entry], tuple[str, ...]]:
+def _copy_evidence(kept: EvidenceStore, places: Iterable[str], part: Path) -> tuple[dict[str, Entry], tuple[str, ...]]:
     """Copy the pieces that the database names; what was copied, and what has been erased meanwhile or is not whole."""
-    folder = EvidenceFolder(settings.evidence)
     files: dict[str, Entry] = {}
     missing: list[str] = []
-    for path, sha256 in pieces:
-        name, source, entry = f"{EVIDENCE}/{path}", folder.find(path), None
-        with suppress(FileNotFoundError):
-            entry = archive.copied(source, part / name) if source else None
-        if entry and entry.sha256 == sha256:
-            files[name] = entry
+    for place in places:
+        name, content = f"{EVIDENCE}/{place}", kept.read(place)
+        if content is None:
+            missing.append(place)
         else:
-            (part / name).unlink(missing_ok=True)
-            missing.append(path)
+            files[name] = archive.written(content, part / name)
     return files, tuple(missing)
 
 
@@ -116,19 +109,19 @@ def _check_target(settings: Settings, manifest: Manifest) -> None:
     if kind != manifest.database:
         raise UsageError(f"database: is {kind}, the backup is of {manifest.database}; restore into the same kind")
     database.check_empty(settings.database, database_password(settings))
-    if settings.evidence.is_dir() and any(settings.evidence.iterdir()):
-        raise UsageError(f"{settings.evidence}: is not empty; restore into an empty folder")
+    if not open_evidence(settings).is_empty():
+        raise UsageError(f"{settings.evidence}: is not empty; restore into an empty place")
 
 
 def _restore_evidence(settings: Settings, manifest: Manifest, source: Path) -> None:
     """Before the database: a cut-off restore leaves pictures that no case names, never a case without its pictures."""
+    kept = open_evidence(settings)
     try:
         for name in manifest.files:
             if name.startswith(f"{EVIDENCE}/"):
-                archive.copied(source / name, settings.evidence / name.removeprefix(f"{EVIDENCE}/"))
-        archive.sync_folders(settings.evidence)
+                kept.put(name.removeprefix(f"{EVIDENCE}/"), (source / name).read_bytes())
     except OSError as error:
-        raise StoreError(f"{settings.evidence}: {error.strerror}; empty it and restore again") from None
+        raise StoreError(f"{source}: {error.strerror}; empty {settings.evidence} and restore again") from None
 
 
 def _restore_database(settings: Settings, manifest: Manifest, source: Path, audit: Audit, now: datetime) -> int:

@@ -11,7 +11,7 @@ from typing import Annotated
 from fastapi import APIRouter, Form, HTTPException, Query, Request, Response
 from fastapi.responses import FileResponse, JSONResponse, RedirectResponse
 
-from dispatcher import cases, decisions, sends
+from dispatcher import cases, decisions, pictures, sends
 from dispatcher.access.accounts import Refused
 from dispatcher.access.audit import Audit, What
 from dispatcher.access.reveals import Reveals
@@ -21,15 +21,14 @@ from dispatcher.console import words
 from dispatcher.console.guard import actor, session_of
 from dispatcher.console.render import Renderer
 from dispatcher.console.views import CaseView, Views, case_json
-from dispatcher.evidence import EvidenceFolder
+from dispatcher.evidence import EvidenceStore
 from dispatcher.plate import normalise
 from dispatcher.reference import is_reference
 from dispatcher.store import Store
 from dispatcher.workflow import IllegalMove, State
-from wire.messages import SUFFIX, EvidenceRole
+from wire.messages import EvidenceRole
 
 _API_ROWS = 10_000
-_MEDIA = {suffix: media_type for media_type, suffix in SUFFIX.items()}
 Reason = Annotated[str, Form(max_length=500)]
 
 
@@ -38,7 +37,7 @@ class Console:
     """The operators' pages about cases."""
 
     store: Store
-    folder: EvidenceFolder
+    evidence: EvidenceStore
     views: Views
     audit: Audit
     reveals: Reveals
@@ -92,13 +91,11 @@ class Console:
         @router.get("/cases/{reference}/evidence/{role}")
         def picture(request: Request, reference: str, role: str) -> Response:
             place = self.views.picture(reference, role) if is_reference(reference) else None
-            file = self.folder.find(place) if place else None
-            if file is None:
+            if place is None:
                 raise HTTPException(404)
             if role != EvidenceRole.PLATE:  # plates alone stand in lists
                 self.sights.saw(actor(request), reference, self.renderer.clock())
-            cache = {"Cache-Control": "private, max-age=3600"}
-            return FileResponse(file, media_type=_MEDIA[file.suffix], headers=cache)
+            return pictures.picture(self.evidence, place, 3600, words.NO_PICTURE)
 
         @router.get("/api/cases.json")
         def api_cases(limit: int = _API_ROWS) -> Response:

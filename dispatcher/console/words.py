@@ -13,6 +13,8 @@ def _(message: str) -> str:
     return message
 
 
+NO_PICTURE = _("This picture cannot be shown now")
+
 STATES: Mapping[State, str] = {
     State.RECEIVED: _("Awaiting evidence"),
     State.EVIDENCE_COMPLETE: _("Evidence complete"),

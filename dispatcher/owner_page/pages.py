@@ -11,12 +11,13 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Form, HTTPException, Request, Response
-from fastapi.responses import FileResponse, HTMLResponse, RedirectResponse
+from fastapi.responses import HTMLResponse, RedirectResponse
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from dispatcher import pictures
 from dispatcher.console.guard import address
-from dispatcher.evidence import EvidenceFolder
+from dispatcher.evidence import EvidenceStore
 from dispatcher.metrics import OWNER_ENTRIES
 from dispatcher.notice import LABELS
 from dispatcher.owner_page import words
@@ -40,7 +41,7 @@ class OwnerPages:
     """The pages under `/k`, where the notice's button leads."""
 
     desk: Desk
-    folder: EvidenceFolder
+    evidence: EvidenceStore
     clock: Callable[[], datetime]
     domain: str
     """The address that owners should see in their browser."""
@@ -92,10 +93,9 @@ class OwnerPages:
         @router.get("/k/bukti/{ticket}/{role}")
         def picture(ticket: str, role: str) -> Response:
             shown = self.desk.show(ticket, self.clock())
-            file = self.folder.find(shown.pictures[role]) if shown and role in shown.pictures else None
-            if file is None:
+            if shown is None or role not in shown.pictures:
                 raise HTTPException(404)
-            return FileResponse(file, media_type="image/jpeg", headers={"Cache-Control": "private, max-age=600"})
+            return pictures.picture(self.evidence, shown.pictures[role], 600, words.NO_PICTURE)
 
         @router.post("/k/bukti/{ticket}")
         def answer(ticket: str, answer: Text = "", reason: Annotated[str, Form()] = "") -> Response:

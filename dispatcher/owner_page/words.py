@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dispatcher.replies import Answer
 from dispatcher.workflow import State
 
+NO_PICTURE = "Gambar belum dapat ditampilkan"
+
 ANSWERS: Mapping[Answer, str] = {
     Answer.OWN: "Ya, saya yang mengemudi",
     Answer.OTHER: "Orang lain yang mengemudi",

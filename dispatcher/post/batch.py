@@ -16,7 +16,7 @@ from sqlalchemy import insert, select
 from dispatcher import cases
 from dispatcher.access.audit import Actor, Audit, What
 from dispatcher.cases import Case
-from dispatcher.evidence import SHOWN_TO_OWNERS, EvidenceFolder
+from dispatcher.evidence import SHOWN_TO_OWNERS, EvidenceStore
 from dispatcher.keys import Sealer
 from dispatcher.notice import LABELS, day_text
 from dispatcher.owners import OVERRULABLE, Match, Owner, OwnerRegistry, Reason, Unavailable, doubts
@@ -44,7 +44,7 @@ class Post:
     """Makes the letters."""
 
     store: Store
-    folder: EvidenceFolder
+    evidence: EvidenceStore
     registry: OwnerRegistry
     sealer: Sealer
     audit: Audit
@@ -118,7 +118,7 @@ class Post:
             pictures = cases.evidence_paths(connection, case)
         notice = self.writer.write(case, report, self.writer.day_before(case.deadline))
         said, private = notice.parameters, self.sealer.open(sealed, bound_to(case.reference))
-        shown = [self.folder.read(pictures[role]) for role in SHOWN_TO_OWNERS if role in pictures]
+        shown = [self.evidence.read(pictures[role]) for role in SHOWN_TO_OWNERS if role in pictures]
         content = Letter(
             sender=wording.sender,
             addressee=(private["name"], *private["address"].splitlines()),

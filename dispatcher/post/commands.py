@@ -14,7 +14,6 @@ from dispatcher.access.audit import Audit
 from dispatcher.access.commands import COMMAND_LINE
 from dispatcher.app import load_parts, open_registry, open_store
 from dispatcher.errors import StoreError, UsageError
-from dispatcher.evidence import EvidenceFolder
 from dispatcher.post.batch import Post
 from dispatcher.post.wording import load_wording
 from dispatcher.settings import Settings, load_settings
@@ -36,7 +35,7 @@ def make_post(settings: Settings, store: Store) -> Post:
     wordings(settings.letter)
     return Post(
         store=store,
-        folder=EvidenceFolder(settings.evidence),
+        evidence=parts.evidence,
         registry=open_registry(settings, store, parts.sealer),
         sealer=parts.sealer,
         audit=Audit(parts.writer.mac_key),

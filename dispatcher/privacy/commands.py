@@ -19,10 +19,9 @@ from dispatcher.access import audit as trail
 from dispatcher.access.audit import Audit, What
 from dispatcher.access.commands import COMMAND_LINE
 from dispatcher.access.sights import LIST
-from dispatcher.app import load_audit, open_registry, open_store
+from dispatcher.app import load_audit, open_evidence, open_registry, open_store
 from dispatcher.cases import Case
 from dispatcher.errors import UsageError
-from dispatcher.evidence import EvidenceFolder
 from dispatcher.keys import read_sealer
 from dispatcher.privacy import holds
 from dispatcher.privacy.erasure import Eraser
@@ -87,7 +86,7 @@ def _opened(arguments: argparse.Namespace) -> Iterator[_Office]:
     audit = load_audit(settings)
     sealer = read_sealer(settings.data_key_file, settings.data_key_old_file)
     with closing(open_store(settings)) as store, closing(open_registry(settings, store, sealer)) as registry:
-        eraser = Eraser(store, EvidenceFolder(settings.evidence))
+        eraser = Eraser(store, open_evidence(settings))
         yield _Office(
             store,
             audit,

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, delete, select, update
 
 from dispatcher.cases import Case
-from dispatcher.evidence import EvidenceFolder
+from dispatcher.evidence import EvidenceStore
 from dispatcher.post.tables import letter
 from dispatcher.privacy import holds
 from dispatcher.schema import attempt, cases, evidence, quarantine, timeline, unit_event, webhook_inbox
@@ -27,7 +27,7 @@ class Eraser:
     """Takes things out of database and evidence folder."""
 
     store: Store
-    folder: EvidenceFolder
+    evidence: EvidenceStore
 
     def drop_evidence(self, case: Case) -> bool:
         """Erase a case's pictures, clip and manifest; False when a hold came first."""
@@ -40,7 +40,7 @@ class Eraser:
             if case is not None and holds.is_held(connection, case):
                 return False
             for place in connection.scalars(select(evidence.c.path).where(where)).all():
-                self.folder.remove(place)
+                self.evidence.remove(place)
             connection.execute(delete(evidence).where(where))
         return True
 

@@ -87,7 +87,7 @@ class Subject:
             _write(folder / "data.json", json.dumps(said, indent=2, default=_plain, ensure_ascii=False).encode())
             for reference, by_role in places.items():
                 for role in SHOWN_TO_OWNERS:
-                    content = self.eraser.folder.read(by_role[role]) if role in by_role else None
+                    content = self.eraser.evidence.read(by_role[role]) if role in by_role else None
                     if content is not None:
                         _write(folder / f"{reference}-{role}.jpg", content)
         except OSError as error:

@@ -21,7 +21,6 @@ from pathlib import Path
 from sqlalchemy import select
 
 from dispatcher.app import load_parts, utc_now
-from dispatcher.evidence import EvidenceFolder
 from dispatcher.hearing import Hearing
 from dispatcher.intake import Intake
 from dispatcher.owners import SnapshotRegistry
@@ -123,7 +122,7 @@ class Bench:
         """Reports and pictures as they come from the broker, one after another."""
         settings = load_settings(self._config)
         parts = load_parts(settings)
-        intake = Intake(self.world.store, EvidenceFolder(settings.evidence, "bench"), parts.units)
+        intake = Intake(self.world.store, parts.evidence, parts.units)
         people = range(self._next, self._next + violations)
         self._next += violations
         incidents = list(town.incidents(people, self._units, datetime.now(UTC), PICTURE_BYTES))
@@ -166,7 +165,7 @@ def _send_all(config: str, name: str) -> float:
     client = WhatsAppClient(settings.whatsapp, parts.token)
     worker = Worker(
         store,
-        EvidenceFolder(settings.evidence),
+        parts.evidence,
         Hearing(store, parts.writer.mac_key, parts.writer.template.name),
         SnapshotRegistry(store, parts.sealer),
         parts.writer,

@@ -24,7 +24,6 @@ from dispatcher.backup.archive import Entry, Manifest
 from dispatcher.backup.database import FILES, dump, kind
 from dispatcher.cli import main
 from dispatcher.engine import connect
-from dispatcher.evidence import EvidenceFolder
 from dispatcher.settings import load_settings
 from dispatcher.store import Store
 from dispatcher.whatsapp import WhatsAppClient
@@ -55,7 +54,7 @@ class Restored:
         self.store = Store.open(settings.database)
         self.client = WhatsAppClient(settings.whatsapp, parts.token, transport=httpx.MockTransport(whatsapp))
         self.dispatcher = Dispatcher(parts, self.store, self.client, clock=lambda: NOW)
-        self.audit, self.folder = load_audit(settings), EvidenceFolder(settings.evidence)
+        self.audit, self.evidence = load_audit(settings), parts.evidence
 
     def close(self) -> None:
         self.client.close()
@@ -146,7 +145,7 @@ def test_a_dispatcher_goes_on_working_on_the_restored_data(
         kept = cases.evidence_paths(connection, doubted)
         trail = restored.audit.verify(connection)
         last = audit.latest(connection, 1)[0]
-    assert {role: restored.folder.read(place) for role, place in kept.items()} == PICTURES
+    assert {role: restored.evidence.read(place) for role, place in kept.items()} == PICTURES
     assert (trail.faults, last.what) == ((), "restored")
     restored.close()
 
@@ -170,7 +169,7 @@ def test_a_backup_that_is_cut_off_is_not_there(
         raise PowerCut
 
     with monkeypatch.context() as patch:
-        patch.setattr(archive, "copied", killed)
+        patch.setattr(archive, "written", killed)
         patch.setattr(shutil, "rmtree", lambda *_, **__: None)
         with pytest.raises(PowerCut):
             places.run("backup")

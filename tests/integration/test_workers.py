@@ -16,7 +16,7 @@ from sqlalchemy import Connection, insert
 
 from dispatcher import cases
 from dispatcher.app import load_parts, utc_now
-from dispatcher.evidence import EvidenceFolder
+from dispatcher.evidence import EvidenceStore, place_of
 from dispatcher.owners_import import import_owners
 from dispatcher.schema import evidence as pieces
 from dispatcher.schema import unit_event
@@ -59,20 +59,21 @@ def store(tmp_path: Path, postgres: str, open_store: Callable[..., Store]) -> St
     import_owners(
         store, parts.sealer, tmp_path / "owners.csv", utc_now(), settings.zone, lambda _: None, lambda _: None
     )
-    folder, now = EvidenceFolder(settings.evidence), utc_now()
+    now = utc_now()
     with store.writing() as connection:  # as the intake does, but in one transaction
         for number in range(1, CASES + 1):
-            _open(connection, folder, report(number, now - timedelta(seconds=5)), now)
+            _open(connection, parts.evidence, report(number, now - timedelta(seconds=5)), now)
     return store
 
 
-def _open(connection: Connection, folder: EvidenceFolder, body: ViolationReport, now: datetime) -> None:
+def _open(connection: Connection, kept: EvidenceStore, body: ViolationReport, now: datetime) -> None:
     key = {"unit_id": body.unit_id, "event_id": str(body.event_id), "received_at": now}
     connection.execute(insert(unit_event).values(**key, sha256="", sequence=body.sequence, body=signed(body)))
     for piece in body.evidence:
         said = piece.model_dump(include={"role", "sha256", "media_type", "size_bytes"})
         header = EvidenceHeader(event_id=body.event_id, unit_id=body.unit_id, **said)
-        connection.execute(insert(pieces).values(**key, **said, path=folder.save(header, PICTURES[piece.role])))
+        kept.put(place_of(header), PICTURES[piece.role])
+        connection.execute(insert(pieces).values(**key, **said, path=place_of(header)))
     case = cases.open_case(connection, body, now)
     cases.move(connection, case.case_id, Event.EVIDENCE_ARRIVED, now)
 

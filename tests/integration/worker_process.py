@@ -15,7 +15,6 @@ from threading import Event
 
 from dispatcher.answers import Accepted
 from dispatcher.app import load_parts, utc_now
-from dispatcher.evidence import EvidenceFolder
 from dispatcher.hearing import Hearing
 from dispatcher.owners import SnapshotRegistry
 from dispatcher.settings import load_settings
@@ -57,7 +56,7 @@ def main(config: str, name: str, file: str, lease_s: str, call: str = "", number
     store = Store.open(settings.database)
     worker = Worker(
         store,
-        EvidenceFolder(settings.evidence),
+        parts.evidence,
         Hearing(store, parts.writer.mac_key, parts.writer.template.name),
         SnapshotRegistry(store, parts.sealer),
         parts.writer,

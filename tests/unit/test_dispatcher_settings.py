@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,7 +18,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 from dispatcher_world import OWNERS, ROOT, write_config
 
-from dispatcher.app import load_parts
+from dispatcher.app import load_parts, open_evidence
 from dispatcher.cli import main
 from dispatcher.errors import ConfigError
 from dispatcher.intake import Intake
@@ -77,9 +78,18 @@ def test_check_reads_the_tls_files_too(
 def test_paths_are_relative_to_the_file(tmp_path: Path) -> None:
     """A dispatcher's folder can be moved whole."""
     settings = load_settings(write_config(tmp_path))
-    assert settings.evidence == tmp_path / "evidence"
+    assert settings.evidence_folder == tmp_path / "evidence"
     assert settings.units == tmp_path / "units.yaml"
     assert load_parts(settings).token == "sim-token"
+
+
+def test_a_bucket_needs_its_client(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who has not installed it must read what to install, not a traceback."""
+    settings = load_settings(write_config(tmp_path, evidence="s3://cakra-evidence"))
+    monkeypatch.delitem(sys.modules, "dispatcher.evidence_s3", raising=False)
+    monkeypatch.setitem(sys.modules, "boto3", None)
+    with pytest.raises(ConfigError, match=r"^evidence: .* not installed; install cakra\[s3\]"):
+        open_evidence(settings)
 
 
 def connect(settings: MqttSettings) -> MqttService:
@@ -97,6 +107,12 @@ def changed(key: str, value: Any) -> Callable[[dict[str, Any]], None]:
         (lambda content: content.pop("official_domain"), "official_domain: is missing; add it"),
         (changed("deadline_days", 0), "deadline_days: Input should be greater than or equal to 1; mend the value"),
         (changed("timezone", "Jakarta"), "timezone: no such time zone; write one like Asia/Jakarta"),
+        (
+            changed("evidence", "https://s3.example.id/b"),
+            "evidence: neither a folder nor like s3://BUCKET/PREFIX; mend",
+        ),
+        (changed("evidence", "s3://Bucket"), "evidence: neither a folder nor like s3://BUCKET/PREFIX; mend"),
+        (changed("s3", {"access_key": "A"}), "s3: access_key: goes with secret_key_file; write both or neither; mend"),
         (lambda content: content["whatsapp"].update(version="25"), "whatsapp.version: String should match"),
         (
             changed("owners", {"registry": {"url": "http://a/lookup", "tls": TLS}}),

@@ -20,7 +20,6 @@ from dispatcher.answers import Unknown as Unclear
 from dispatcher.app import load_parts
 from dispatcher.cases import Case
 from dispatcher.errors import StoreError
-from dispatcher.evidence import EvidenceFolder
 from dispatcher.hearing import Hearing
 from dispatcher.intake import Intake
 from dispatcher.owners import SnapshotRegistry
@@ -73,15 +72,14 @@ class World:
 
     def restart(self) -> None:
         """A new process on the same database."""
-        pictures = EvidenceFolder(self.settings.evidence)
-        self.intake = Intake(self.store, pictures, self.parts.units)
+        self.intake = Intake(self.store, self.parts.evidence, self.parts.units)
         self.worker = self.another("dispatcher")
 
     def another(self, name: str) -> Worker:
         """A worker of this name at the same database."""
         return Worker(
             self.store,
-            EvidenceFolder(self.settings.evidence),
+            self.parts.evidence,
             Hearing(self.store, self.parts.writer.mac_key, "etle_konfirmasi_v1"),
             SnapshotRegistry(self.store, self.parts.sealer),
             self.parts.writer,

@@ -183,10 +183,10 @@ def test_a_manifest_that_does_not_verify_is_refused_and_counted(world: World, co
 def test_a_full_disk_is_answered_with_try_again(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """What could not be stored must stay on the unit."""
 
-    def full(*_: object) -> str:
+    def full(*_: object) -> None:
         raise StoreError("evidence: No space left on device; free or mend the evidence folder")
 
-    monkeypatch.setattr(EvidenceFolder, "save", full)
+    monkeypatch.setattr(EvidenceFolder, "put", full)
     assert world.result(Up.EVIDENCE, evidence(EvidenceRole.PLATE)) == (AckResult.REJECTED, True, "store")
     monkeypatch.undo()
     assert world.result(Up.EVIDENCE, evidence(EvidenceRole.PLATE)) == STORED

@@ -21,7 +21,7 @@ from dispatcher.access.roles import Role
 from dispatcher.app import load_parts
 from dispatcher.cases import Case
 from dispatcher.cli import main
-from dispatcher.evidence import SHOWN_TO_OWNERS, EvidenceFolder
+from dispatcher.evidence import SHOWN_TO_OWNERS
 from dispatcher.intake import Intake
 from dispatcher.owners import SnapshotRegistry
 from dispatcher.owners_import import import_owners
@@ -54,7 +54,7 @@ class Centre:
         self.folder, self.world, self.store = folder, world, world.store
         self.settings = load_settings(folder / "dispatcher.yaml")
         self.parts = load_parts(self.settings)
-        self.eraser = Eraser(self.store, EvidenceFolder(self.settings.evidence))
+        self.eraser = Eraser(self.store, self.parts.evidence)
         self.retention = Retention(eraser=self.eraser, settings=POLICY)
         registry = SnapshotRegistry(self.store, self.parts.sealer)
         self.subject = Subject(eraser=self.eraser, registry=registry, settings=POLICY)
@@ -181,7 +181,7 @@ def test_the_same_report_does_not_open_an_erased_case_anew(centre: Centre) -> No
     """A unit, or a thief of a backup, that says an old report again must not bring back what was erased."""
     centre.subject.erase((centre.over(),))
     body = signed(report(event_id=event_id(), sequence=1))
-    intake = Intake(centre.store, EvidenceFolder(centre.settings.evidence), centre.parts.units)
+    intake = Intake(centre.store, centre.parts.evidence, centre.parts.units)
     ack = intake.take(UpTopic(UNIT, Up.VIOLATION), body, NOW)
     assert ack is not None
     assert ack.result is AckResult.DUPLICATE

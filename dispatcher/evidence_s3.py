@@ -1,0 +1,106 @@
+"""Pieces of evidence as objects of an S3 bucket (library: `boto3`)."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import PurePosixPath
+from typing import Any
+from urllib.parse import urlsplit
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+
+from dispatcher.errors import ConfigError, StoreError
+from dispatcher.evidence import MEDIA_TYPE, as_put
+from dispatcher.settings import S3Settings
+
+_TRIES = 2
+"""One lost connection is no fault; more than that, and the unit says the piece again later."""
+
+
+class EvidenceBucket:
+    """Pieces below the prefix of a bucket. The client is made for many threads, and connects when it is first used."""
+
+    def __init__(self, url: str, settings: S3Settings, secret_key: str | None) -> None:
+        """`url` is `s3://BUCKET/PREFIX`. Raises ConfigError."""
+        place = urlsplit(url)
+        self._bucket = place.netloc
+        self._prefix = f"{place.path.strip('/')}/".lstrip("/")
+        self._how = {"ServerSideEncryption": settings.encryption} if settings.encryption else {}
+        self._s3 = _client(settings, secret_key)
+
+    def put(self, place: str, content: bytes) -> None:
+        named = PurePosixPath(place)
+        digest = base64.b64encode(bytes.fromhex(named.stem)).decode()
+        what = {"Body": content, "ContentType": MEDIA_TYPE[named.suffix], "ChecksumSHA256": digest}
+        with _told():
+            self._s3.put_object(**self._key(place), **what, **self._how)
+
+    def read(self, place: str) -> bytes | None:
+        if not _is_inside(place):
+            return None
+        with _told():
+            try:
+                found = self._s3.get_object(**self._key(place))
+            except self._s3.exceptions.NoSuchKey:
+                return None
+            return as_put(place, found["Body"].read())
+
+    def remove(self, place: str) -> None:
+        if not _is_inside(place):
+            return
+        with _told():
+            answer = self._s3.delete_object(**self._key(place))
+        if answer.get("DeleteMarker"):
+            raise StoreError("evidence: the bucket keeps versions of what is erased; use one without versioning")
+
+    def is_empty(self) -> bool:
+        with _told():
+            found = self._s3.list_objects_v2(Bucket=self._bucket, Prefix=self._prefix, MaxKeys=1)
+        return not found["KeyCount"]
+
+    def _key(self, place: str) -> dict[str, str]:
+        return {"Bucket": self._bucket, "Key": self._prefix + place}
+
+
+def _client(settings: S3Settings, secret_key: str | None) -> Any:
+    if settings.ca is not None and not settings.ca.is_file():
+        raise ConfigError(f"{settings.ca}: s3.ca: there is no such file; check the path")
+    how = Config(
+        connect_timeout=settings.timeout_s,
+        read_timeout=settings.timeout_s,
+        retries={"mode": "standard", "total_max_attempts": _TRIES},
+        request_checksum_calculation="when_required",  # a piece brings its own, which servers understand longer
+        s3={"addressing_style": "path" if settings.endpoint else "auto"},
+    )
+    try:
+        return boto3.client(
+            "s3",
+            endpoint_url=settings.endpoint,
+            region_name=settings.region,
+            aws_access_key_id=settings.access_key,
+            aws_secret_access_key=secret_key,
+            verify=str(settings.ca) if settings.ca else None,
+            config=how,
+        )
+    except (BotoCoreError, ValueError) as error:
+        raise ConfigError(f"s3: {error}; mend this section") from None
+
+
+def _is_inside(place: str) -> bool:
+    return not place.startswith("/") and not {"", ".", ".."} & set(place.split("/"))
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    """The server's or the connection's fault as StoreError, without the name of the piece."""
+    try:
+        yield
+    except ClientError as error:
+        code = error.response.get("Error", {}).get("Code", "unknown")
+        raise StoreError(f"evidence: S3 answers {code}; check the bucket, its policy and the keys") from None
+    except BotoCoreError as error:
+        raise StoreError(f"evidence: S3: {type(error).__name__}; check s3.endpoint and the server") from None
