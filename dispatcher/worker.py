@@ -201,7 +201,8 @@ class Worker:
         """The owner to write to; None when the case was put off, withdrawn or sent to a person instead."""
         began_s = time.monotonic()
         found = self._registry.lookup(case.plate, now, purpose, case.case_id)
-        LOOKUPS.labels(word(found)).observe(time.monotonic() - began_s)
+        is_wrong = isinstance(found, Unavailable) and found.answered  # of one plate; nobody is woken for it
+        LOOKUPS.labels("wrong_answer" if is_wrong else word(found)).observe(time.monotonic() - began_s)
         if isinstance(found, Unavailable):
             self._ask_again(case, found, now)
             return None

@@ -91,6 +91,9 @@ def test_a_plate_for_which_the_registry_answers_wrongly_goes_to_a_person(make: C
         assert centre.calls() < 8
     assert (centre.work(), centre.calls()) == (State.REVIEW, 8)
     assert centre.world.web.get("/health").json()["status"] == "ok"  # one broken record wakes nobody
+    metrics = centre.world.web.get("/metrics").text
+    assert "\ncakra_registry_up 1.0\n" in metrics
+    assert 'cakra_lookup_seconds_count{outcome="wrong_answer"}' in metrics
     centre.world.web = centre.world.browser(Role.SUPERVISOR, "the next shift")
     page = centre.world.web.get(f"/cases/{reference}").text
     assert "The registry gives no usable answer for this plate" in page
