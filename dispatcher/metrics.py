@@ -57,6 +57,12 @@ OWNER_ENTRIES = Counter(
 )
 DEEDS = Counter("cakra_audit_entries", "Entries written into the audit trail.", ("what",), registry=REGISTRY)
 RESPONSES = Counter("cakra_http_responses", "Answers of the web server.", ("route", "status"), registry=REGISTRY)
+REFUSALS = Counter(
+    "cakra_refused_requests",
+    "Requests that the console's guard refused: forms of other pages, no log-in, no right.",
+    ("reason",),
+    registry=REGISTRY,
+)
 WORKER_FAULTS = Counter(
     "cakra_worker_faults", "Faults that threw the worker off its course; it goes on.", ("fault",), registry=REGISTRY
 )

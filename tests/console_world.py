@@ -15,7 +15,7 @@ from dispatcher.access.roles import Role
 from dispatcher.app import Dispatcher, load_parts
 from dispatcher.owners_import import import_owners
 from dispatcher.settings import load_settings
-from dispatcher.store import Store
+from dispatcher.store import Store, counters
 from dispatcher.whatsapp import WhatsAppClient
 from wire.topics import Up, UpTopic
 
@@ -82,6 +82,11 @@ class World:
     def cases(self) -> list[dict[str, Any]]:
         found: list[dict[str, Any]] = self.web.get("/api/cases.json").json()
         return found
+
+    def count(self, name: str) -> int:
+        """What the database has counted under a name."""
+        with self.store.reading() as connection:
+            return counters(connection).get(name, 0)
 
     def close(self) -> None:
         self.dispatcher.registry.close()

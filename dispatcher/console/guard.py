@@ -21,6 +21,7 @@ from dispatcher.access.gate import Gate
 from dispatcher.access.roles import Right
 from dispatcher.access.sessions import Session
 from dispatcher.console import words
+from dispatcher.metrics import REFUSALS
 
 
 class Door(StrEnum):
@@ -108,7 +109,7 @@ class Guard:
         """Let a request through. Raises HTTPException: to the log-in, or refused."""
         rule = RULES.get((request.method, request.scope["route"].path))
         if rule is None:
-            raise HTTPException(403, words.SAID["no_rule"])
+            raise _refused(403, "no_rule")
         if rule is Door.PUBLIC:
             _check_site(request)
             return
@@ -127,13 +128,13 @@ class Guard:
     def _check_right(self, request: Request, right: Right, session: Session | None) -> None:
         if session is None:
             if request.method != "GET" or request.url.path.startswith("/api/"):
-                raise HTTPException(401, words.SAID["logged_out"])
+                raise _refused(401, "logged_out")
             raise _elsewhere("/login?next=" + quote(request.url.path, safe="/"))
         owed = self.gate.owed(session.user)
         if owed and right is not Right.OWN_ACCOUNT:
             raise _elsewhere(f"/account/{owed}")
         if not session.user.may(right):
-            raise HTTPException(403, words.SAID["no_right"])
+            raise _refused(403, "no_right")
 
 
 def visitor(request: Request) -> Visitor:
@@ -170,13 +171,18 @@ async def _check_form(request: Request, token: str) -> None:
     is_plain = request.headers.get("Content-Type", "").startswith("application/x-www-form-urlencoded")
     said = (await request.form()).get("token") if is_plain else None  # no page of ours uploads files
     if not token or not isinstance(said, str) or not hmac.compare_digest(said.encode(), form_token(token).encode()):
-        raise HTTPException(403, words.SAID["old_form"])
+        raise _refused(403, "old_form")
 
 
 def _check_site(request: Request) -> None:
     """The browser does not say that a form comes from somewhere else; links may."""
     if request.method != "GET" and request.headers.get("Sec-Fetch-Site", "same-origin") != "same-origin":
-        raise HTTPException(403, words.SAID["foreign_form"])
+        raise _refused(403, "foreign_form")
+
+
+def _refused(status: int, reason: str) -> HTTPException:
+    REFUSALS.labels(reason).inc()
+    return HTTPException(status, words.SAID[reason])
 
 
 def _elsewhere(path: str) -> HTTPException:
