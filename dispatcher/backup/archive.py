@@ -43,6 +43,10 @@ class Manifest(Section):
     """By path inside the backup."""
     missing: tuple[str, ...]
     """Evidence that the database names and that could not be read whole."""
+    stays_in: str = ""
+    """Where the evidence was left; empty when it is in here."""
+    listed: tuple[str, ...] = ()
+    """The pieces that were left there, each called by its hash."""
     keys: str = "not in here: data_key_file and mac_key_file, without which this is worth little; keep them elsewhere"
 
 

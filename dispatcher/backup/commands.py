@@ -41,10 +41,16 @@ def add_commands(commands: Any, config: argparse.ArgumentParser) -> None:
     """The commands of this package; `config` is the parent with `--config`."""
     backup = commands.add_parser("backup", parents=[config], help="database and evidence into a folder; no keys")
     backup.add_argument("folder", type=Path, metavar="DIR", help="a folder that is not there yet")
+    how = "into the folder, or only list it; copy for a folder, list for a bucket, unless said otherwise"
+    backup.add_argument("--evidence", choices=("copy", "list"), help=how)
     backup.set_defaults(command=_backup)
     restore = commands.add_parser("restore", parents=[config], help="a backup into an empty database and folder")
     restore.add_argument("folder", type=Path, metavar="DIR")
-    restore.add_argument("--check", action="store_true", help="only say whether the backup is whole and would fit")
+    restore.add_argument(
+        "--check",
+        action="store_true",
+        help="only say whether the backup, and evidence left elsewhere, is whole and would fit",
+    )
     restore.set_defaults(command=_restore)
 
 
@@ -59,14 +65,23 @@ def _backup(arguments: argparse.Namespace) -> int:
         with store.reading() as connection:
             places = connection.scalars(select(evidence.c.path).order_by(evidence.c.path)).all()
             database.dump(connection, settings.database, database_password(settings), dumped)
-        files, missing = _copy_evidence(open_evidence(settings), places, part)
-        files[dumped.name] = archive.entry(dumped)
-        manifest = Manifest(made_at=now, revision=migrations.HEAD, database=kind, files=files, missing=missing)
+        is_listed = (arguments.evidence or ("copy" if settings.evidence_folder else "list")) == "list"
+        files, missing = _copy_evidence(open_evidence(settings), () if is_listed else places, part)
+        manifest = Manifest(
+            made_at=now,
+            revision=migrations.HEAD,
+            database=kind,
+            files=files | {dumped.name: archive.entry(dumped)},
+            missing=missing,
+            stays_in=settings.evidence if is_listed else "",
+            listed=tuple(places) if is_listed else (),
+        )
         archive.write_manifest(part, manifest)
     for place in manifest.missing:
         print(f"{place}: is missing or not whole; left out", file=sys.stderr)
-    left = len(manifest.missing)
-    print(f"{arguments.folder}: {len(manifest.files)} files, {left} pieces of evidence left out; keys are not in it")
+    told = f"{arguments.folder}: {len(manifest.files)} files, {len(missing)} pieces of evidence left out"
+    stays = f", {len(places)} stay in {settings.evidence}" if is_listed else ""
+    print(f"{told}{stays}; keys are not in it")
     return 0
 
 
@@ -90,8 +105,9 @@ def _restore(arguments: argparse.Namespace) -> int:
     _check_target(settings, manifest)
     told = f"{arguments.folder}: whole, of {manifest.made_at:%Y-%m-%d %H:%M:%S} UTC"
     if arguments.check:
-        print(f"{told}; nothing was restored")
-        return 0
+        lost = _lost(settings, manifest)
+        print(f"{told}; {lost} pieces of evidence are lost; nothing was restored")
+        return 1 if lost else 0
     _restore_evidence(settings, manifest, arguments.folder)
     doubted = _restore_database(settings, manifest, arguments.folder, audit, now)
     print(f"{told}; restored")
@@ -109,8 +125,22 @@ def _check_target(settings: Settings, manifest: Manifest) -> None:
     if kind != manifest.database:
         raise UsageError(f"database: is {kind}, the backup is of {manifest.database}; restore into the same kind")
     database.check_empty(settings.database, database_password(settings))
-    if not open_evidence(settings).is_empty():
+    is_empty = open_evidence(settings).is_empty()
+    if manifest.listed and is_empty:
+        raise UsageError(
+            f"{settings.evidence}: is empty; the evidence is in {manifest.stays_in}: name it, or a copy of it"
+        )
+    if not manifest.stays_in and not is_empty:
         raise UsageError(f"{settings.evidence}: is not empty; restore into an empty place")
+
+
+def _lost(settings: Settings, manifest: Manifest) -> int:
+    """How many of the pieces that were left in their place are not there, or not whole; each is named."""
+    kept = open_evidence(settings)
+    lost = [place for place in manifest.listed if kept.read(place) is None]
+    for place in lost:
+        print(f"{place}: is missing or not whole", file=sys.stderr)
+    return len(lost)
 
 
 def _restore_evidence(settings: Settings, manifest: Manifest, source: Path) -> None:

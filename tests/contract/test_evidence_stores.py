@@ -291,7 +291,7 @@ def test_a_backup_of_a_bucket_is_restored_into_a_folder(bucket: Bucket, tmp_path
     world = World(old, **bucket.changes())
     world.arrive()
     world.close()
-    assert main(["backup", "--config", str(old / "dispatcher.yaml"), str(saved)]) == 0
+    assert main(["backup", "--evidence", "copy", "--config", str(old / "dispatcher.yaml"), str(saved)]) == 0
     shutil.copytree(old, new, ignore=shutil.ignore_patterns("dispatcher.db*"))
     config = new / "dispatcher.yaml"
     back = ["restore", "--config", str(config), str(saved)]
@@ -299,3 +299,30 @@ def test_a_backup_of_a_bucket_is_restored_into_a_folder(bucket: Bucket, tmp_path
     config.write_text(yaml.safe_dump(yaml.safe_load(config.read_text()) | {"evidence": "evidence"}))
     assert main(back) == 0
     assert {path.read_bytes() for path in (new / "evidence").rglob("*.jpg")} == set(PICTURES.values())
+
+
+def test_a_backup_lists_what_stays_in_a_bucket_and_a_restore_looks_for_it(
+    bucket: Bucket, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A bucket has terabytes and copies of its own; what a backup owes is to know what must be in it."""
+    old, new, saved = tmp_path / "old", tmp_path / "new", tmp_path / "saved"
+    old.mkdir()
+    bucket.folder = old
+    world = World(old, **bucket.changes())
+    world.arrive()
+    world.close()
+    assert main(["backup", "--config", str(old / "dispatcher.yaml"), str(saved)]) == 0
+    assert f"{len(PICTURES)} stay in s3://{bucket.name}/{PREFIX}" in capsys.readouterr().out
+    assert [path for path in saved.rglob("*") if path.suffix == ".jpg"] == []
+    shutil.copytree(old, new, ignore=shutil.ignore_patterns("dispatcher.db*"))
+    config = new / "dispatcher.yaml"
+    back = ["restore", "--config", str(config), str(saved)]
+    assert main([*back, "--check"]) == 0
+    bucket.server.admin.delete_object(Bucket=bucket.name, Key=min(bucket.keys()))
+    assert main([*back, "--check"]) == 1
+    assert "1 pieces of evidence are lost" in capsys.readouterr().out
+    elsewhere = yaml.safe_load(config.read_text()) | {"evidence": "evidence"}
+    (new / "folder.yaml").write_text(yaml.safe_dump(elsewhere))
+    assert main(["restore", "--config", str(new / "folder.yaml"), str(saved)]) == 2
+    assert f"is empty; the evidence is in s3://{bucket.name}/{PREFIX}" in capsys.readouterr().err
+    assert main(back) == 0
