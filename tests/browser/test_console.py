@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 from console_world import World
@@ -70,6 +71,26 @@ def test_a_case_is_decided_by_keyboard_alone(page: Page, tmp_path: Path) -> None
             look(page)
     world.close()
     assert page.complaints == []
+
+
+def test_a_picture_that_is_gone_leaves_one_that_says_so(page: Page, tmp_path: Path) -> None:
+    """An operator who sees a broken picture does not know whether it is the browser, the network or the evidence."""
+    world = World(tmp_path)
+    reference = world.arrive(verdict=Verdict.REVIEW)
+    shutil.rmtree(tmp_path / "evidence")
+    enter(world.store, Role.SUPERVISOR, "ana")
+    with running(world.dispatcher.web) as address:
+        page.open(f"{address}/cases/{reference}")
+        page.type("ana")
+        page.press("Tab")
+        page.type(PASSWORD)
+        page.press("Enter")
+        page.settle()
+        shown = page.run("[...document.querySelectorAll('main img')].map(e => e.naturalWidth)")
+    world.close()
+    assert shown
+    assert set(shown) == {320}
+    assert [said for said in page.complaints if "404" not in said] == []
 
 
 def look(page: Page) -> None:
