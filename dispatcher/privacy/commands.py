@@ -87,10 +87,11 @@ def _opened(arguments: argparse.Namespace) -> Iterator[_Office]:
     sealer = read_sealer(settings.data_key_file, settings.data_key_old_file)
     with closing(open_store(settings)) as store, closing(open_registry(settings, store, sealer)) as registry:
         eraser = Eraser(store, open_evidence(settings))
+        max_age = timedelta(days=settings.owners.max_age_days) if settings.owners.registry else None
         yield _Office(
             store,
             audit,
-            Retention(eraser=eraser, settings=settings.retention),
+            Retention(eraser=eraser, settings=settings.retention, unused_copy_max_age=max_age),
             Subject(eraser=eraser, registry=registry, settings=settings.retention),
         )
 

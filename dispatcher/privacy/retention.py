@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import ColumnElement, Connection, Table, and_, delete, exists, func, select
+from sqlalchemy import ColumnElement, Connection, Table, and_, delete, exists, false, func, select, update
 
 from dispatcher import cases
 from dispatcher.access.tables import login_failure
@@ -17,7 +17,7 @@ from dispatcher.cases import Case
 from dispatcher.privacy.erasure import Eraser
 from dispatcher.privacy.tables import legal_hold
 from dispatcher.schema import cases as table
-from dispatcher.schema import evidence, lookup, quarantine, webhook_inbox
+from dispatcher.schema import evidence, lookup, owner, owner_snapshot, quarantine, webhook_inbox
 from dispatcher.settings import Kept, RetentionSettings
 from dispatcher.workflow import State
 
@@ -43,6 +43,8 @@ class Retention:
 
     eraser: Eraser
     settings: RetentionSettings
+    unused_copy_max_age: timedelta | None = None
+    """Of the registry's snapshot where a registry is asked instead; None where the snapshot is looked into."""
 
     def due(self, now: datetime) -> Mapping[str, int]:
         """How much of what would go now."""
@@ -72,6 +74,8 @@ class Retention:
         for what, (gone, where) in self._rows(now).items():
             with self.eraser.store.writing() as connection:
                 counts[what] = connection.execute(delete(gone).where(where)).rowcount
+                if gone is owner:  # an empty snapshot in service would say that nobody owns anything
+                    connection.execute(update(owner_snapshot).where(self._unused(now)).values(state="dropped"))
         self.eraser.store.scrub()
         return {what: number for what, number in counts.items() if number}
 
@@ -99,12 +103,19 @@ class Retention:
         statement = select(evidence.c.unit_id, evidence.c.event_id).where(old, ~of_case).distinct()
         return tuple((row.unit_id, row.event_id) for row in connection.execute(statement))
 
+    def _unused(self, now: datetime) -> ColumnElement[bool]:
+        if self.unused_copy_max_age is None:
+            return false()
+        return owner_snapshot.c.imported_at < now - self.unused_copy_max_age
+
     def _rows(self, now: datetime) -> Mapping[str, tuple[Table, ColumnElement[bool]]]:
         strays = now - timedelta(days=self.settings.stray_days)
+        unused = select(owner_snapshot.c.snapshot_id).where(self._unused(now))
         return {
             "WhatsApp's calls": (webhook_inbox, webhook_inbox.c.done_at < strays),
             "reports set apart": (quarantine, quarantine.c.received_at < strays),
             "look-ups": (lookup, lookup.c.at < now - timedelta(days=self.settings.lookup_days)),
+            "registrations in an unused snapshot": (owner, owner.c.snapshot_id.in_(unused)),
             "addresses of failed log-ins": (login_failure, login_failure.c.last_at < now - _LOCKS),
         }
 

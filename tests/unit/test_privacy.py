@@ -23,7 +23,7 @@ from dispatcher.cases import Case
 from dispatcher.cli import main
 from dispatcher.evidence import SHOWN_TO_OWNERS
 from dispatcher.intake import Intake
-from dispatcher.owners import SnapshotRegistry
+from dispatcher.owners import SnapshotRegistry, Unavailable
 from dispatcher.owners_import import import_owners
 from dispatcher.post.commands import make_post
 from dispatcher.privacy import holds
@@ -32,7 +32,7 @@ from dispatcher.privacy.retention import Retention, terms
 from dispatcher.privacy.subject import Subject
 from dispatcher.schema import cases as case_table
 from dispatcher.schema import evidence as evidence_table
-from dispatcher.schema import owner_snapshot, timeline, unit_event, webhook_inbox
+from dispatcher.schema import owner, owner_snapshot, timeline, unit_event, webhook_inbox
 from dispatcher.settings import RetentionSettings, load_settings
 from dispatcher.workflow import Event, State
 from wire.messages import AckResult, EvidenceRole
@@ -290,6 +290,18 @@ def test_an_export_holds_all_of_one_owner_and_of_nobody_else(
         *(f"{case.reference}-{role}.jpg" for role in SHOWN_TO_OWNERS),
     }
     assert all(path.stat().st_mode & 0o077 == 0 for path in (out, *out.iterdir()))
+
+
+def test_a_copy_of_the_registry_that_nobody_looks_into_goes(centre: Centre) -> None:
+    """Whoever changes over to a registry that is asked does not keep a nation's owners for no purpose."""
+    late = NOW + 31 * DAY
+    assert centre.retention.run(late) == {}
+    asks = Retention(eraser=centre.eraser, settings=POLICY, unused_copy_max_age=30 * DAY)
+    assert asks.due(NOW + 29 * DAY) == {}
+    assert asks.due(late) == asks.run(late) == {"registrations in an unused snapshot": 1}
+    assert centre.number(owner) == 0
+    # back at the snapshot, it is missing: cases wait for an import, instead of going to people as nobody's
+    assert centre.subject.registry.lookup("B1234XYZ", late, "notice", 1) == Unavailable("no_snapshot")
 
 
 def test_nothing_is_exported_while_the_registry_is_away(
