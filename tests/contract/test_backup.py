@@ -8,6 +8,7 @@ import shutil
 import stat
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -19,7 +20,7 @@ from sqlalchemy import text
 from dispatcher import cases, migrations, sends
 from dispatcher.access import audit
 from dispatcher.app import Dispatcher, load_audit, load_parts
-from dispatcher.backup import archive
+from dispatcher.backup import archive, database
 from dispatcher.backup.archive import Entry, Manifest
 from dispatcher.backup.database import FILES, dump, kind
 from dispatcher.cli import main
@@ -147,6 +148,26 @@ def test_a_dispatcher_goes_on_working_on_the_restored_data(
         last = audit.latest(connection, 1)[0]
     assert {role: restored.evidence.read(place) for role, place in kept.items()} == PICTURES
     assert (trail.faults, last.what) == ((), "restored")
+    restored.close()
+
+
+def test_a_backup_is_of_one_moment(
+    places: Places, centre: World, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Violations come in while it is made; a case without its pictures must not be restored, nor the reverse."""
+
+    def dump_late(*arguments: Any) -> None:
+        report_in(centre.dispatcher, 3)
+        dump(*arguments)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(database, "dump", dump_late)
+        assert places.run("backup") == 0
+    assert f"{1 + 2 * len(PICTURES)} files, 0 pieces of evidence left out" in capsys.readouterr().out
+    places.move()
+    assert places.run("restore") == 0
+    restored = Restored(places.new)
+    assert set(restored.states()) == {1, 2}
     restored.close()
 
 
