@@ -30,6 +30,8 @@ from dispatcher.tls import client_context
 log = logging.getLogger(__name__)
 
 _CONNECT_TIMEOUT_S = 5.0
+_PAGE_TIMEOUT_S = 2.0
+"""A person waits for the page with the case, and can decide about it without the registry; `timeout_s` is for work."""
 _LARGEST_BYTES = 64 * 1024
 """A registration is about 500 bytes."""
 _FAILURES = 5
@@ -97,12 +99,10 @@ class HttpRegistry:
         self._breaker = Breaker(_FAILURES, _PAUSE)
         self._why = ""
         self._answered_wrongly: set[int] = set()
-        timeout_s = settings.timeout_s
         self._http = httpx.Client(
             verify=client_context(settings.tls, "owners.registry.tls"),
             # Not compressed: what is read is what is counted.
             headers={"Accept": "application/json", "Accept-Encoding": "identity", "User-Agent": "cakra-dispatcher"},
-            timeout=httpx.Timeout(timeout_s, connect=min(timeout_s, _CONNECT_TIMEOUT_S)),
             trust_env=False,
         )
 
@@ -116,8 +116,11 @@ class HttpRegistry:
     def lookup(self, plate: str, at: datetime, purpose: str, case_id: int) -> Found:
         if not self._breaker.allows(at):
             return Unavailable("left_alone")
-        found = self._ask({"plate": normalise(plate), "purpose": purpose, "case_id": case_id})
-        self._tell_breaker(found, at, case_id)
+        is_page = purpose == "console"
+        timeout_s = min(self._settings.timeout_s, _PAGE_TIMEOUT_S) if is_page else self._settings.timeout_s
+        found = self._ask({"plate": normalise(plate), "purpose": purpose, "case_id": case_id}, timeout_s)
+        if not (is_page and found == Unavailable("timeout")):  # a slow registry does its work; pages must not stop that
+            self._tell_breaker(found, at, case_id)
         return write_down(self._store, found, {"at": at, "purpose": purpose, "case_id": case_id})
 
     def _tell_breaker(self, found: Found, at: datetime, case_id: int) -> None:
@@ -130,9 +133,9 @@ class HttpRegistry:
             self._why = found.why
             self._breaker.failed(at)
 
-    def _ask(self, question: Mapping[str, str | int]) -> Found:
+    def _ask(self, question: Mapping[str, str | int], timeout_s: float) -> Found:
         try:
-            status, content = self._post(question)
+            status, content = self._post(question, timeout_s)
             if status in _AWAY:
                 return _away(f"status_{status}")
             return self._understand(status, content, str(question["plate"]))
@@ -145,19 +148,22 @@ class HttpRegistry:
             log.error("the owner registry's answer is not as agreed", extra=said)
             return Unavailable(wrong.why, answered=True)
 
-    def _post(self, question: Mapping[str, str | int]) -> tuple[int, bytes]:
+    def _post(self, question: Mapping[str, str | int], timeout_s: float) -> tuple[int, bytes]:
         """Status and content. A line that breaks before an answer began is tried once more: it may have been idle for
         too long, and the key tells the registry that it is the same question. Raises httpx.HTTPError, _NotAsAgreed."""
         headers = {"Idempotency-Key": str(uuid.uuid4())}
         try:
-            return self._post_once(question, headers)
+            return self._post_once(question, headers, timeout_s)
         except (httpx.ReadError, httpx.WriteError, httpx.RemoteProtocolError):
-            return self._post_once(question, headers)
+            return self._post_once(question, headers, timeout_s)
 
-    def _post_once(self, question: Mapping[str, str | int], headers: Mapping[str, str]) -> tuple[int, bytes]:
-        give_up = time.monotonic() + self._settings.timeout_s
+    def _post_once(
+        self, question: Mapping[str, str | int], headers: Mapping[str, str], timeout_s: float
+    ) -> tuple[int, bytes]:
+        give_up = time.monotonic() + timeout_s
+        timeout = httpx.Timeout(timeout_s, connect=min(timeout_s, _CONNECT_TIMEOUT_S))
         content = bytearray()
-        with self._http.stream("POST", self._settings.url, json=question, headers=headers) as response:
+        with self._http.stream("POST", self._settings.url, json=question, headers=headers, timeout=timeout) as response:
             try:
                 for part in response.iter_raw():
                     content += part

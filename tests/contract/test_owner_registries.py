@@ -18,6 +18,7 @@ from dispatcher_world import NOW, ROOT
 from registry_world import PLATE, Service, parsed, serving
 from sqlalchemy import select
 
+from dispatcher import owners_http
 from dispatcher.errors import StoreError
 from dispatcher.keys import Sealer
 from dispatcher.owners import Ambiguous, Match, NotFound, OwnerRegistry, SnapshotRegistry, Status, Unavailable
@@ -219,6 +220,19 @@ def test_a_registry_that_is_never_done_is_given_up(service: Service, store: Stor
     settings = parsed(service.settings(timeout_s=0.3))
     with closing(HttpRegistry(settings, store, JAKARTA)) as registry:
         assert registry.lookup(PLATE, NOW, "notice", 7) == Unavailable("timeout")
+
+
+def test_a_page_does_not_wait_for_a_slow_registry_nor_stop_the_work(
+    service: Service, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """People who open cases must neither look at an empty window nor have the registry left alone because of it."""
+    monkeypatch.setattr(owners_http, "_PAGE_TIMEOUT_S", 0.05)
+    service.answers(Manner.NEVER)
+    with closing(HttpRegistry(parsed(service.settings()), store, JAKARTA)) as registry:
+        for _ in range(6):
+            assert registry.lookup(PLATE, NOW, "console", 7) == Unavailable("timeout")
+        service.answers(Manner.WELL)
+        assert isinstance(registry.lookup(PLATE, NOW, "notice", 7), Match)
 
 
 def test_a_line_that_broke_is_tried_once_more_as_the_same_question(ask: Callable[..., Any], service: Service) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from datetime import timedelta
@@ -101,6 +102,18 @@ def test_a_plate_for_which_the_registry_answers_wrongly_goes_to_a_person(make: C
     path = f"/cases/{reference}/approve"
     assert centre.world.web.post(path, data=form(centre.world, path)).status_code == 303
     assert centre.work(timedelta(minutes=1)) is State.QUEUED
+
+
+def test_a_page_never_hangs_with_the_registry(make: Callable[..., Centre]) -> None:
+    """Who decides about a case must have its pictures, though the registry takes every call and answers none."""
+    centre = make()
+    reference = centre.world.arrive()
+    centre.service.answers(Manner.NEVER)
+    begun = time.monotonic()
+    page = centre.world.web.get(f"/cases/{reference}")
+    assert time.monotonic() - begun < 5  # the registry's own timeout is 10
+    assert page.status_code == 200
+    assert "The registry cannot be asked now." in page.text
 
 
 @pytest.mark.parametrize(
