@@ -173,7 +173,7 @@ def test_no_log_and_no_metric_names_an_owner(
     unit = make_unit(mosquitto)
     unit.say(Up.VIOLATION, b'{"plate": "B1234XYZ"}')
     unit.say(Up.VIOLATION, signed(report(at=datetime.now(UTC) - timedelta(seconds=5))))
-    for role in (EvidenceRole.PLATE, EvidenceRole.CONTEXT):
+    for role in PICTURES:
         unit.say(Up.EVIDENCE, evidence(role))
     eventually(dispatcher.is_in("delivered"), "delivered")
     signature = hmac.new(b"sim-app-secret", PHONE.encode(), hashlib.sha256).hexdigest()
