@@ -17,7 +17,7 @@ from dispatcher.cases import Case
 from dispatcher.plate import format_plate, is_civil
 from dispatcher.proposals import OPPOSED, PROPOSED, Proposal, TwoPersons
 from dispatcher.store import Store
-from dispatcher.workflow import TABLE, Event
+from dispatcher.workflow import TABLE, Event, IllegalMove, State
 
 DECISIONS: Mapping[str, Event] = {
     "approve": Event.APPROVED,
@@ -35,6 +35,8 @@ RIGHTS: Mapping[str, Right] = {
 _APPROVED = {"approved": True}
 _CHANGES: Mapping[str, Mapping[str, Any]] = {"approve": _APPROVED, "correct": _APPROVED, "resend": {"tries": 0}}
 _ONE = TwoPersons()
+MOST_AT_ONCE = 500
+"""Notices sent again by one form: a minute of work, and a mistake that can still be counted."""
 
 
 def plate_fault(case: Case, plate: str) -> str:
@@ -72,6 +74,25 @@ def decide(
         case = cases.lock(connection, case)
         deed = _Deed(connection, audit, case, actor, why, now)
         return deed.with_others(decision, plate, two) if two.decide(case) else deed.carry_out(decision, plate)
+
+
+def failed(connection: Connection, reason: str) -> tuple[Case, ...]:
+    """Cases that can be sent again together: WhatsApp refused them for good, or they were tried too often."""
+    return cases.listed(connection, (State.DEAD,), MOST_AT_ONCE, reason=reason)
+
+
+def resend_failed(store: Store, audit: Audit, reason: str, actor: Actor, why: str, now: datetime) -> int:
+    """Have failed notices sent again, each in a transaction of its own; how many."""
+    with store.reading() as connection:
+        found = failed(connection, reason)
+    done = 0
+    for case in found:
+        try:
+            decide(store, audit, case, "resend", actor, why, now)
+            done += 1
+        except IllegalMove:  # somebody else was faster
+            continue
+    return done
 
 
 @dataclass(frozen=True, slots=True)

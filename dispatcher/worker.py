@@ -212,6 +212,9 @@ class Worker:
         reasons = doubts(found, report.plate, case.occurred_at, now, self._snapshot_max_age)
         if case.approved:
             reasons = tuple(reason for reason in reasons if reason not in OVERRULABLE)
+        if case.approved and case.state is State.VALIDATED and reasons == (Reason.NO_MOBILE,):
+            self._move(case, Event.UNREACHABLE, now, reasons=Reason.NO_MOBILE)
+            return None
         if reasons:
             self._doubt(case, reasons, now)
             return None

@@ -87,7 +87,7 @@ class Event(StrEnum):
     WAS_DELIVERED = "was_delivered"
     WAS_READ = "was_read"
     UNREACHABLE = "unreachable"
-    """WhatsApp cannot reach this owner; another channel has to."""
+    """WhatsApp cannot reach this owner, or they have no mobile number; another channel has to."""
     LETTER_PRINTED = "letter_printed"
     """The letter is in a day's batch."""
     REFUSED = "refused"
@@ -142,6 +142,7 @@ TABLE: Mapping[State, Mapping[Event, State]] = MappingProxyType(
         State.REVIEW: {Event.APPROVED: State.VALIDATED, Event.WAS_WITHDRAWN: State.WITHDRAWN},
         State.VALIDATED: {
             Event.OWNER_FOUND: State.OWNER_RESOLVED,
+            Event.UNREACHABLE: State.FALLBACK_POST,
             Event.DOUBTED: State.REVIEW,
             Event.WAS_WITHDRAWN: State.WITHDRAWN,
         },

@@ -65,6 +65,8 @@ RULES: Mapping[tuple[str, str], Door | Right] = MappingProxyType(
         ("POST", "/cases/{reference}/owner"): Right.REVEAL,
         **{("GET", f"/cases/{{reference}}/{name}"): right for name, right in decisions.RIGHTS.items()},
         **{("POST", f"/cases/{{reference}}/{name}"): right for name, right in decisions.RIGHTS.items()},
+        ("GET", "/resend"): Right.RESEND,
+        ("POST", "/resend"): Right.RESEND,
         ("POST", "/sending/resume"): Right.RESEND,
         ("GET", "/numbers"): Right.SEE_UNITS,
         ("GET", "/units"): Right.SEE_UNITS,

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Form, HTTPException, Query, Request, Response
 from fastapi.responses import FileResponse, JSONResponse, RedirectResponse
@@ -144,6 +144,32 @@ class Console:
             path = f"/cases/{{reference}}/{decision}"
             router.add_api_route(path, partial(ask, decision), methods=["GET"], response_model=None)
             router.add_api_route(path, partial(decide, decision), methods=["POST"], response_model=None)
+
+        def again(request: Request, reason: str, **values: Any) -> Response:
+            with self.store.reading() as connection:
+                number = len(decisions.failed(connection, reason))
+            known = {"most": decisions.MOST_AT_ONCE, **values}
+            return self.renderer.page(request, "resend.html", reason=reason, number=number, **known)
+
+        @router.get("/resend")
+        def count_failed(request: Request, reason: Annotated[str, Query(max_length=80)] = "") -> Response:
+            return again(request, reason)
+
+        @router.post("/resend")
+        def resend_failed(
+            request: Request,
+            number: Annotated[int, Form()],
+            why: Reason,
+            reason: Annotated[str, Form(max_length=80)] = "",
+        ) -> Response:
+            with self.store.reading() as connection:
+                is_as_shown = len(decisions.failed(connection, reason)) == number
+            if not is_as_shown:
+                return again(request, reason, status=409, fault="number_changed")
+            said = " ".join(why.split())
+            decisions.resend_failed(self.store, self.audit, reason, actor(request), said, clock())
+            self.decided()
+            return RedirectResponse("/?state=queued", status_code=303)
 
         @router.post("/sending/resume")
         def resume(request: Request, scope: Annotated[str, Form(max_length=80)]) -> Response:

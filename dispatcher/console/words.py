@@ -248,6 +248,7 @@ SAID: Mapping[str, str] = {
     "name_own": _("You cannot change yourself; another admin can."),
     "plate_wrong": _("This is no plate of a private owner; such cases are withdrawn."),
     "plate_same": _("This is the plate that was read; approve the case instead."),
+    "number_changed": _("The number has changed meanwhile. Look at it, and say it again."),
     "own_proposal": _("you have had your say about this case; somebody else decides it"),
     "proposed_meanwhile": _("somebody has proposed a decision meanwhile; look at it again"),
     "objection_missing": _("Say why, for the one who decides."),

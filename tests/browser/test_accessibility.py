@@ -117,6 +117,7 @@ def test_no_page_shuts_anybody_out(page: Page, world: World) -> None:
         for query in ("", "?state=review", "?state=review&reason=unit.skewed", "?state=dead", "?state=confirmed"):
             walk.look("/", query)
         walk.look("/numbers")
+        walk.look("/resend")
         for case in of.values():
             walk.look("/cases/{reference}", reference=case.reference)
         decided = {"doubtful": ("approve", "correct", "withdraw"), "proposed": ("agree", "disagree")}

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import httpx
 import pytest
-from console_world import World, form
+from console_world import World, form, token
 from dispatcher_world import NOW, PICTURES, UNIT, evidence, manifest, report
 from sqlalchemy import func, select
 
@@ -110,6 +110,38 @@ def test_a_queue_is_worked_off_by_reason(world: World) -> None:
     for reason, number in (*told.items(), ("low_confidence", "0"), ("%", "0")):
         shown = web.get("/", params={"state": "review", "reason": reason}).text
         assert shown.count('<td class="which">') == int(number), reason
+
+
+def test_failed_notices_are_sent_again_together(tmp_path: Path) -> None:
+    """After an outage nobody has time for a thousand forms; how many go out is said before, and they do go out."""
+    sent: list[str] = []
+
+    def whatsapp(request: httpx.Request) -> httpx.Response:
+        if request.url.path.endswith("/media"):
+            return httpx.Response(200, json={"id": "MEDIA"})
+        sent.append(request.url.path)
+        if len(sent) <= 3:
+            return httpx.Response(400, json={"error": {"code": (131009, 131009, 100)[len(sent) - 1]}})
+        return httpx.Response(200, json={"messages": [{"id": f"wamid.{len(sent)}"}]})
+
+    world = World(tmp_path, httpx.MockTransport(whatsapp))
+    for number in (1, 2, 3):
+        world.arrive(number)
+    assert {case["state"] for case in world.cases()} == {State.DEAD}
+    assert 'href="/resend?reason=whatsapp.131009"' in world.web.get("/?state=dead&reason=whatsapp.131009").text
+    page = world.web.get("/resend?reason=whatsapp.131009").text
+    assert "2 notices would be sent again" in page
+    filled = {"token": token(world.web, "/resend"), "reason": "whatsapp.131009", "why": "template mended"}
+    assert world.web.post("/resend", data={**filled, "number": "3"}).status_code == 409
+    assert len(sent) == 3
+    assert world.web.post("/resend", data={**filled, "number": "2"}).status_code == 303
+    while world.dispatcher.worker.step():
+        pass
+    assert len(sent) == 5
+    assert sorted(case["state"] for case in world.cases()) == [State.ACCEPTED, State.ACCEPTED, State.DEAD]
+    assert world.browser(Role.ADMIN).get("/audit").text.count("template mended") == 2
+    assert world.browser(Role.OPERATOR).get("/resend").status_code == 403
+    world.close()
 
 
 def test_personal_data_is_masked(world: World) -> None:

@@ -222,18 +222,30 @@ def test_doubt_goes_to_a_person_with_its_reason(world: World, body: ViolationRep
     assert world.whatsapp.sent == []
 
 
-def test_a_person_may_overrule_the_machines_doubt_but_not_a_missing_number(world: World) -> None:
-    """An approval sends what can be sent, and never to nobody."""
+def test_a_person_may_overrule_the_machines_doubt_but_not_the_registry(world: World) -> None:
+    """An approval sends what can be sent, and never to somebody who was not the owner."""
     seen = report().plate.model_copy(update={"vehicle_class": "goods"})
     world.arrive(report(verdict=Verdict.REVIEW, reasons=("low_confidence",), plate=seen))
     world.work()
-    world.owners(OWNERS.replace("0812-3456-7890", "021 5234567"))
+    world.owners(OWNERS.replace("active", "sold"))
     world.decide("approve")
     assert world.work() is State.REVIEW
-    assert world.case().reasons == ("no_mobile_number",)
+    assert world.case().reasons == ("sold_or_in_transfer",)
     world.owners()
     world.decide("approve")
     assert world.work() is State.ACCEPTED
+
+
+def test_an_owner_without_a_mobile_number_gets_a_letter_when_a_person_approves(world: World) -> None:
+    """A landline must not be a way out of every fine, nor a machine's guess be posted unseen."""
+    world.owners(OWNERS.replace("0812-3456-7890", "021 5234567"))
+    world.arrive()
+    assert world.work() is State.REVIEW
+    assert world.case().reasons == ("no_mobile_number",)
+    world.decide("approve")
+    assert world.work() is State.FALLBACK_POST
+    assert world.case().reasons == ("no_mobile_number",)
+    assert world.whatsapp.sent == []
 
 
 def test_an_electric_car_is_not_fined_for_odd_even(world: World) -> None:
