@@ -48,6 +48,7 @@ from dispatcher.owner_page.pages import OwnerPages
 from dispatcher.owner_page.tries import Tries
 from dispatcher.owners import OwnerRegistry, Reason, SnapshotRegistry
 from dispatcher.owners_http import HttpRegistry
+from dispatcher.planning import Planner
 from dispatcher.proposals import TwoPersons
 from dispatcher.settings import ReviewSettings, Settings
 from dispatcher.store import Store, counters
@@ -178,14 +179,11 @@ class Dispatcher:
             store,
             parts.evidence,
             Hearing(store, parts.writer.mac_key, settings.whatsapp.template),
-            self.registry,
-            parts.writer,
+            make_planner(parts, self.registry),
             client,
             name=settings.mqtt.client_id,
+            at_once=settings.whatsapp.at_once,
             lease=timedelta(seconds=_LEASE_PER_TIMEOUT * max(settings.whatsapp.timeout_s, registry_s)),
-            most_tries=settings.whatsapp.attempts,
-            report_max_age=timedelta(days=settings.report_max_age_days),
-            snapshot_max_age=timedelta(days=settings.owners.max_age_days),
             clock=clock,
         )
         self.intake = Intake(store, parts.evidence, self.units)
@@ -270,6 +268,18 @@ class Dispatcher:
         """Tell every thread to end after what it is doing."""
         self.stop.set()
         self.wake.set()
+
+
+def make_planner(parts: Parts, registry: OwnerRegistry) -> Planner:
+    """What decides about cases, by the ages and tries of the configuration."""
+    settings = parts.settings
+    return Planner(
+        registry=registry,
+        writer=parts.writer,
+        most_tries=settings.whatsapp.attempts,
+        report_max_age=timedelta(days=settings.report_max_age_days),
+        snapshot_max_age=timedelta(days=settings.owners.max_age_days),
+    )
 
 
 def make_gate(parts: Parts, store: Store, audit: Audit) -> Gate:

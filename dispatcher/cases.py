@@ -1,25 +1,29 @@
 """Cases in the database: opened, moved along the workflow with a line in the timeline, claimed and listed.
 
-A worker claims a case before it works on it: until the lease is over no other worker is given it, and each move of the
-worker's says whose lease it relies on. So a case is in one pair of hands, and one whose worker was killed comes back
-when the lease is over. A move by anyone else (WhatsApp, the owner, a person) ends the lease.
+A worker claims cases before it works on them: until the lease is over no other worker is given them, and each move of
+the worker's says whose lease it relies on. So a case is in one pair of hands, and one whose worker was killed comes
+back when the lease is over. A move by anyone else (WhatsApp, the owner, a person) ends the lease.
 """
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, TypedDict, Unpack
+from typing import Any, TypeAlias, TypedDict, Unpack
 
-from sqlalchemy import ColumnElement, Connection, Row, func, insert, literal, select, update
+from sqlalchemy import ColumnElement, Connection, RowMapping, func, insert, literal, select, tuple_, update
 
 from dispatcher.metrics import MOVES
 from dispatcher.reference import new_reference
 from dispatcher.schema import cases, evidence, timeline, unit_event
+from dispatcher.store import grouped
 from dispatcher.workflow import Event, State, advance
 from wire.messages import SignedReport, ViolationReport
 
+Key: TypeAlias = tuple[str, str]
+"""A unit and its event: what a report and its case are known by."""
 MACHINE = "machine"
 """Who moved a case when no person did."""
 
@@ -89,54 +93,166 @@ class Entry:
     why: str
 
 
-def _case(row: Row[Any], **changes: Any) -> Case:
-    """The case in a row of the table, as it is after `changes`."""
-    fields = {**row._mapping, **changes}
+def _case(row: Mapping[str, Any] | RowMapping) -> Case:
+    fields = dict(row)
     fields["state"] = State(fields["state"])
     fields["reasons"] = tuple(filter(None, fields["reasons"].split(",")))
     return Case(**fields)
 
 
-def open_case(connection: Connection, report: ViolationReport, now: datetime) -> Case:
-    """A new case for a stored report."""
-    statement = insert(cases).values(
-        unit_id=report.unit_id,
-        event_id=str(report.event_id),
-        reference=new_reference(),
-        state=State.RECEIVED,
-        kind=report.kind,
-        plate=report.plate.text,
-        occurred_at=report.occurred_at,
-        reported_at=report.reported_at,
-        received_at=now,
-        changed_at=now,
-    )
-    case_id = connection.execute(statement).inserted_primary_key[0]  # type: ignore[index]
-    _remember(connection, case_id, now, "", State.RECEIVED, "reported", report.unit_id, "")
-    case = find(connection, case_id)
-    assert case is not None
-    return case
+def open_cases(connection: Connection, reports: Sequence[ViolationReport], now: datetime) -> None:
+    """New cases for stored reports."""
+    if not reports:
+        return
+    rows = [
+        {
+            "unit_id": report.unit_id,
+            "event_id": str(report.event_id),
+            "reference": new_reference(),
+            "state": State.RECEIVED,
+            "kind": report.kind,
+            "plate": report.plate.text,
+            "occurred_at": report.occurred_at,
+            "reported_at": report.reported_at,
+            "received_at": now,
+            "changed_at": now,
+        }
+        for report in reports
+    ]
+    opened = connection.execute(insert(cases).returning(cases.c.case_id, cases.c.unit_id), rows)
+    lines = [_line(row.case_id, now, "", State.RECEIVED, "reported", row.unit_id, "") for row in opened]
+    connection.execute(insert(timeline), lines)
+
+
+def unfinished(connection: Connection, keys: Collection[Key]) -> Mapping[Key, int]:
+    """By event: the number of the case, where it still waits for evidence."""
+    if not keys:
+        return {}
+    statement = select(cases.c.unit_id, cases.c.event_id, cases.c.case_id).where(cases.c.state == State.RECEIVED)
+    rows = connection.execute(statement.where(tuple_(cases.c.unit_id, cases.c.event_id).in_(list(keys))))
+    return {(row.unit_id, row.event_id): row.case_id for row in rows}
 
 
 def find(connection: Connection, case_id: int) -> Case | None:
-    row = connection.execute(select(cases).where(cases.c.case_id == case_id)).first()
-    return _case(row) if row else None
+    return _first(connection, cases.c.case_id == case_id)
 
 
 def lock(connection: Connection, case: Case) -> Case:
     """The case as it stands now; nobody moves it before this transaction ends."""
-    return _case(connection.execute(select(cases).where(cases.c.case_id == case.case_id).with_for_update()).one())
+    statement = select(cases).where(cases.c.case_id == case.case_id).with_for_update()
+    return _case(connection.execute(statement).mappings().one())
 
 
 def by_event(connection: Connection, unit_id: str, event_id: str) -> Case | None:
-    where = (cases.c.unit_id == unit_id) & (cases.c.event_id == event_id)
-    row = connection.execute(select(cases).where(where)).first()
-    return _case(row) if row else None
+    return _first(connection, (cases.c.unit_id == unit_id) & (cases.c.event_id == event_id))
 
 
 def by_reference(connection: Connection, reference: str) -> Case | None:
-    row = connection.execute(select(cases).where(cases.c.reference == reference)).first()
+    return _first(connection, cases.c.reference == reference)
+
+
+def ids_of(connection: Connection, references: Collection[str]) -> Mapping[str, int]:
+    """By reference: the number of the case, where there is one."""
+    statement = select(cases.c.reference, cases.c.case_id).where(cases.c.reference.in_(references))
+    return {row.reference: row.case_id for row in connection.execute(statement)} if references else {}
+
+
+def _first(connection: Connection, holds: ColumnElement[bool]) -> Case | None:
+    row = connection.execute(select(cases).where(holds)).mappings().first()
     return _case(row) if row else None
+
+
+def _line(
+    case_id: int, at: datetime, source: str, target: str, event: str, who: str, why: str
+) -> dict[str, int | datetime | str]:
+    """A row of the timeline."""
+    said = {"from_state": source, "to_state": target, "event": event, "who": who, "why": why}
+    return {"case_id": case_id, "at": at, **said}
+
+
+class Moves:
+    """Moves of several cases in one transaction: their rows are locked together, and written together by `write`.
+
+    They are locked in the order of their numbers, whoever moves them (SQLite: the whole database is, by the writing
+    transaction): a state cannot change between looking and moving, and nobody waits in a circle.
+    """
+
+    def __init__(self, connection: Connection, case_ids: Collection[int]) -> None:
+        self._connection = connection
+        statement = select(cases).where(cases.c.case_id.in_(case_ids)).order_by(cases.c.case_id).with_for_update()
+        found = connection.execute(statement).mappings() if case_ids else ()
+        self._rows: dict[int, dict[str, Any]] = {row["case_id"]: dict(row) for row in found}
+        self._changes: dict[int, dict[str, Any]] = defaultdict(dict)
+        self._lines: list[dict[str, Any]] = []
+
+    def __contains__(self, case_id: object) -> bool:
+        """Whether there is such a case; one that was erased meanwhile is not."""
+        return case_id in self._rows
+
+    def case(self, case_id: int) -> Case:
+        """A case as it stands after its moves so far."""
+        return _case(self._rows[case_id])
+
+    def move(
+        self,
+        case_id: int,
+        event: Event,
+        now: datetime,
+        *,
+        who: str = MACHINE,
+        why: str = "",
+        holder: str | None = None,
+        keep_until: datetime | None = None,
+        **changes: Unpack[Changes],
+    ) -> State:
+        """Let an event happen to a case, with what else it changes in the row. Raises IllegalMove, LeaseLost.
+
+        `holder` is the worker whose lease this relies on; the lease ends with the move, or is renewed to `keep_until`.
+        News that adds nothing leaves no line and changes nothing. Reasons end with the state.
+        """
+        row = self._rows[case_id]
+        if holder is not None and row["worker"] != holder:
+            raise LeaseLost(f"is not in the hands of {holder} any more")
+        source = State(row["state"])
+        target = advance(source, event)
+        if target is not source:
+            lease = {"worker": holder if keep_until else None, "lease_until": keep_until}
+            self._change(
+                case_id, {"next_at": None, "reasons": "", **changes, **lease, "state": target, "changed_at": now}
+            )
+            self._lines.append(_line(case_id, now, source, target, event, who, why))
+        return target
+
+    def put_off(self, case_id: int, until: datetime | None, holder: str, *, tried: bool = False) -> None:
+        """Leave a claimed case where it is, for any worker to look at then or at once; `tried` counts as a try."""
+        row = self._rows[case_id]
+        if row["worker"] == holder:
+            tries = row["tries"] + tried
+            self._change(case_id, {"next_at": until, "tries": tries, "worker": None, "lease_until": None})
+
+    def keep_media(self, case_id: int, media_id: str, now: datetime) -> None:
+        """Remember the uploaded picture, so that another attempt need not upload it again."""
+        self._change(case_id, {"media_id": media_id, "media_at": now})
+
+    def note(self, case_id: int, event: str, now: datetime, who: str, why: str) -> None:
+        """A line in the timeline of a case that stays where it is."""
+        state = self._rows[case_id]["state"]
+        self._lines.append(_line(case_id, now, state, state, event, who, why))
+
+    def _change(self, case_id: int, values: Mapping[str, Any]) -> None:
+        self._rows[case_id].update(values)
+        self._changes[case_id].update(values)
+
+    def write(self) -> None:
+        """A statement for all cases that change alike, and one for the timeline."""
+        alike = grouped({case_id: tuple(sorted(values.items())) for case_id, values in self._changes.items()})
+        for values, case_ids in alike.items():
+            self._connection.execute(update(cases).where(cases.c.case_id.in_(case_ids)).values(**dict(values)))
+        if self._lines:
+            self._connection.execute(insert(timeline), self._lines)
+        for line in self._lines:
+            if line["to_state"] != line["from_state"]:
+                MOVES.labels(line["to_state"]).inc()
 
 
 def move(
@@ -151,42 +267,16 @@ def move(
     keep_until: datetime | None = None,
     **changes: Unpack[Changes],
 ) -> Case:
-    """Let an event happen to a case, with what else it changes in the row. Raises IllegalMove, LeaseLost.
-
-    `holder` is the worker whose lease this relies on; the lease ends with the move, or is renewed to `keep_until`. The
-    row is locked (SQLite: the whole database is, by the writing transaction), so the state cannot change between
-    looking and moving. News that adds nothing leaves no line and changes nothing. Reasons end with the state.
-    """
-    row = connection.execute(select(cases).where(cases.c.case_id == case_id).with_for_update()).one()
-    case = _case(row)
-    if holder is not None and case.worker != holder:
-        raise LeaseLost(f"is not in the hands of {holder} any more")
-    target = advance(case.state, event)
-    if target is case.state:
-        return case
-    lease = {"worker": holder if keep_until else None, "lease_until": keep_until}
-    values = {"next_at": None, "reasons": "", **changes, **lease, "state": target, "changed_at": now}
-    connection.execute(update(cases).where(cases.c.case_id == case_id).values(**values))
-    _remember(connection, case_id, now, case.state, target, event, who, why)
-    MOVES.labels(target).inc()
-    return _case(row, **values)
-
-
-def put_off(connection: Connection, case: Case, until: datetime, *, tried: bool = False) -> None:
-    """Leave a claimed case where it is, for any worker to look at later; `tried` counts as one of its tries."""
-    values = {"next_at": until, "tries": case.tries + tried, "worker": None, "lease_until": None}
-    where = (cases.c.case_id == case.case_id) & (cases.c.worker == case.worker)
-    connection.execute(update(cases).where(where).values(**values))
-
-
-def keep_media(connection: Connection, case_id: int, media_id: str, now: datetime) -> None:
-    """Remember the uploaded picture, so that another attempt need not upload it again."""
-    connection.execute(update(cases).where(cases.c.case_id == case_id).values(media_id=media_id, media_at=now))
+    """The one move of one case: see `Moves.move`."""
+    moves = Moves(connection, [case_id])
+    moves.move(case_id, event, now, who=who, why=why, holder=holder, keep_until=keep_until, **changes)
+    moves.write()
+    return moves.case(case_id)
 
 
 def note(connection: Connection, case: Case, event: str, now: datetime, who: str, why: str) -> None:
     """A line in the timeline of a case that stays where it is."""
-    _remember(connection, case.case_id, now, case.state, case.state, event, who, why)
+    connection.execute(insert(timeline), [_line(case.case_id, now, case.state, case.state, event, who, why)])
 
 
 def explain(connection: Connection, case: Case, reasons: Sequence[str]) -> None:
@@ -194,30 +284,21 @@ def explain(connection: Connection, case: Case, reasons: Sequence[str]) -> None:
     connection.execute(update(cases).where(cases.c.case_id == case.case_id).values(reasons=",".join(reasons)))
 
 
-def _remember(
-    connection: Connection, case_id: int, at: datetime, source: str, target: str, event: str, who: str, why: str
-) -> None:
-    connection.execute(
-        insert(timeline).values(
-            case_id=case_id, at=at, from_state=source, to_state=target, event=event, who=who, why=why
-        )
-    )
-
-
 def claim(
-    connection: Connection, states: Collection[State], worker: str, now: datetime, until: datetime
-) -> Case | None:
-    """The case that has waited longest among those in these states that are due and nobody's; now it is `worker`'s."""
+    connection: Connection, states: Collection[State], worker: str, now: datetime, until: datetime, limit: int
+) -> tuple[Case, ...]:
+    """The cases that have waited longest among those in these states that are due and nobody's; now they are
+    `worker`'s."""
     due = cases.c.next_at.is_(None) | (cases.c.next_at <= now)
     free = cases.c.lease_until.is_(None) | (cases.c.lease_until <= now)
     statement = select(cases).where(cases.c.state.in_(states), due, free)
-    statement = statement.order_by(cases.c.changed_at, cases.c.case_id).limit(1)
-    row = connection.execute(statement.with_for_update(skip_locked=True)).first()
-    if row is None:
-        return None
+    statement = statement.order_by(cases.c.changed_at, cases.c.case_id).limit(limit)
+    rows = connection.execute(statement.with_for_update(skip_locked=True)).mappings().all()
     lease = {"worker": worker, "lease_until": until}
-    connection.execute(update(cases).where(cases.c.case_id == row.case_id).values(**lease))
-    return _case(row, **lease)
+    if rows:
+        claimed = [row["case_id"] for row in rows]
+        connection.execute(update(cases).where(cases.c.case_id.in_(claimed)).values(**lease))
+    return tuple(_case({**row, **lease}) for row in rows)
 
 
 def release(connection: Connection, states: Collection[State], worker: str) -> None:
@@ -235,7 +316,7 @@ def next_time(connection: Connection, states: Collection[State]) -> datetime | N
 def past_deadline(connection: Connection, states: Collection[State], now: datetime, limit: int) -> tuple[Case, ...]:
     """Cases whose owner's time to answer is over, but for those that another transaction is moving."""
     statement = select(cases).where(cases.c.state.in_(states), cases.c.deadline < now).limit(limit)
-    return tuple(map(_case, connection.execute(statement.with_for_update(skip_locked=True))))
+    return tuple(map(_case, connection.execute(statement.with_for_update(skip_locked=True)).mappings()))
 
 
 def listed(
@@ -248,13 +329,13 @@ def listed(
     if reason:
         listed_reasons = literal(",").concat(cases.c.reasons).concat(",")
         statement = statement.where(listed_reasons.contains(f",{reason},", autoescape=True))
-    return tuple(map(_case, connection.execute(statement)))
+    return tuple(map(_case, connection.execute(statement).mappings()))
 
 
 def where(connection: Connection, holds: ColumnElement[bool], limit: int) -> tuple[Case, ...]:
     """Cases for which a condition holds, oldest first."""
     statement = select(cases).where(holds).order_by(cases.c.case_id).limit(limit)
-    return tuple(map(_case, connection.execute(statement)))
+    return tuple(map(_case, connection.execute(statement).mappings()))
 
 
 def tally(connection: Connection) -> Mapping[State, tuple[int, datetime]]:
@@ -299,14 +380,39 @@ def reached(connection: Connection, case_ids: Collection[int]) -> Mapping[int, M
 
 def report_of(connection: Connection, case: Case) -> ViolationReport:
     """The signed report a case was opened for."""
-    where = (unit_event.c.unit_id == case.unit_id) & (unit_event.c.event_id == case.event_id)
-    body = connection.execute(select(unit_event.c.body).where(where)).scalar_one()
-    return SignedReport.model_validate_json(body).body
+    return reports_of(connection, [case])[case.case_id]
+
+
+def reports_of(connection: Connection, found: Collection[Case]) -> Mapping[int, ViolationReport]:
+    """By case: the signed report it was opened for."""
+    said = reports(connection, {(case.unit_id, case.event_id) for case in found})
+    return {case.case_id: said[case.unit_id, case.event_id] for case in found}
+
+
+def reports(connection: Connection, keys: Collection[Key]) -> Mapping[Key, ViolationReport]:
+    """By event: the signed report, where there is one."""
+    if not keys:
+        return {}
+    columns = unit_event.c
+    statement = select(columns.unit_id, columns.event_id, columns.body)
+    rows = connection.execute(statement.where(tuple_(columns.unit_id, columns.event_id).in_(list(keys))))
+    return {(row.unit_id, row.event_id): SignedReport.model_validate_json(row.body).body for row in rows}
 
 
 def evidence_paths(connection: Connection, case: Case) -> Mapping[str, str]:
     """By role: where in the evidence folder a case's pieces lie. Only pieces the signed report names."""
-    named = {piece.sha256 for piece in report_of(connection, case).evidence}
-    where = (evidence.c.unit_id == case.unit_id) & (evidence.c.event_id == case.event_id)
-    rows = connection.execute(select(evidence.c.role, evidence.c.sha256, evidence.c.path).where(where))
-    return {row.role: row.path for row in rows if row.sha256 in named}
+    return evidence_of(connection, {case.case_id: report_of(connection, case)})[case.case_id]
+
+
+def evidence_of(connection: Connection, reports: Mapping[int, ViolationReport]) -> Mapping[int, Mapping[str, str]]:
+    """`evidence_paths` by case, for cases whose reports are known."""
+    by_event = {(report.unit_id, str(report.event_id)): case_id for case_id, report in reports.items()}
+    named = {case_id: {piece.sha256 for piece in report.evidence} for case_id, report in reports.items()}
+    columns = evidence.c
+    where = tuple_(columns.unit_id, columns.event_id).in_(list(by_event))
+    paths: dict[int, dict[str, str]] = {case_id: {} for case_id in reports}
+    for row in connection.execute(select(evidence).where(where)) if by_event else ():
+        case_id = by_event[row.unit_id, row.event_id]
+        if row.sha256 in named[case_id]:
+            paths[case_id][row.role] = row.path
+    return paths

@@ -7,12 +7,13 @@ others have committed by each statement and locks the rows it decides about; a r
 
 from __future__ import annotations
 
+import sqlite3
 from typing import Any
 
-from sqlalchemy import Connection, Engine, create_engine, event, func, make_url, select
-from sqlalchemy.exc import ArgumentError, DataError, NoSuchModuleError, SQLAlchemyError
+from sqlalchemy import ARRAY, Connection, Dialect, Engine, Text, create_engine, event, func, literal, make_url, select
+from sqlalchemy.exc import ArgumentError, DataError, InterfaceError, NoSuchModuleError, SQLAlchemyError, TimeoutError
 
-from dispatcher.errors import ConfigError, ContendedError, StoreError, UnstorableError
+from dispatcher.errors import AwayError, ConfigError, ContendedError, StoreError, UnstorableError
 from dispatcher.metrics import DATABASE_ERRORS, word
 
 READING = "reading"
@@ -25,6 +26,18 @@ _CONTENDED = {"40001", "40P01"}
 """SQLSTATE of a transaction that stood in another's way."""
 _UNSTORABLE = "22"
 """SQLSTATE class of values that the columns do not hold."""
+_AWAY = ("08", "25006", "53", "57", "58")
+"""SQLSTATE classes, and one state, of a server that breaks off, stops, starts, is full, or only reads for now."""
+_SQLITE_AWAY = {
+    sqlite3.SQLITE_BUSY,
+    sqlite3.SQLITE_CANTOPEN,
+    sqlite3.SQLITE_FULL,
+    sqlite3.SQLITE_IOERR,
+    sqlite3.SQLITE_LOCKED,
+    sqlite3.SQLITE_NOMEM,
+    sqlite3.SQLITE_PROTOCOL,
+    sqlite3.SQLITE_READONLY,
+}
 
 
 def connect(url: str, password: str | None = None) -> Engine:
@@ -44,13 +57,14 @@ def connect(url: str, password: str | None = None) -> Engine:
     raise ConfigError(f"database: {place.get_backend_name()} is not supported; write sqlite:/// or postgresql://")
 
 
-def hold(connection: Connection, name: str) -> None:
-    """Until this transaction ends, let no other go past its own `hold` of this name.
+def hold(connection: Connection, *names: str) -> None:
+    """Until this transaction ends, let no other go past its own `hold` of any of these names.
 
     SQLite needs nothing here: it has one writing transaction at a time.
     """
-    if connection.dialect.name == "postgresql":
-        connection.execute(select(func.pg_advisory_xact_lock(func.hashtextextended(name, 0))))
+    if connection.dialect.name == "postgresql" and names:
+        each = func.unnest(literal(sorted(names), ARRAY(Text))).column_valued("name")
+        connection.execute(select(func.pg_advisory_xact_lock(func.hashtextextended(each, 0))))
 
 
 def fault(error: SQLAlchemyError) -> StoreError:
@@ -59,11 +73,20 @@ def fault(error: SQLAlchemyError) -> StoreError:
     said = told.args[0] if isinstance(told, Exception) and told.args else told
     state = said.get("C", "") if isinstance(said, dict) else ""
     words = " ".join(str(said.get("M", "") if isinstance(said, dict) else said).split())
-    is_unstorable = isinstance(error, DataError) or state.startswith(_UNSTORABLE)
-    kind = UnstorableError if is_unstorable else ContendedError if state in _CONTENDED else StoreError
-    told_as = kind(f"database: {words}")
+    told_as = _kind(error, state)(f"database: {words}")
     DATABASE_ERRORS.labels(word(told_as)).inc()
     return told_as
+
+
+def _kind(error: SQLAlchemyError, state: str) -> type[StoreError]:
+    """Whether to try again: what the server or the connection to it could not do, or what nobody will ever do."""
+    if isinstance(error, DataError) or state.startswith(_UNSTORABLE):
+        return UnstorableError
+    if state in _CONTENDED:
+        return ContendedError
+    primary = getattr(getattr(error, "orig", None), "sqlite_errorcode", 0) & 0xFF
+    is_cut = not state and isinstance(error, InterfaceError | TimeoutError)
+    return AwayError if is_cut or state.startswith(_AWAY) or primary in _SQLITE_AWAY else StoreError
 
 
 def _sqlite(engine: Engine) -> Engine:
@@ -84,8 +107,18 @@ def _begin_sqlite(connection: Connection) -> None:
 
 
 def _postgresql(engine: Engine) -> Engine:
+    engine.dialect.use_insertmanyvalues_wo_returning = True  # the driver would send many rows one by one
     event.listen(engine, "begin", _begin_postgresql)
+    event.listen(engine, "do_connect", _connect_postgresql)
     return engine
+
+
+def _connect_postgresql(dialect: Dialect, _record: Any, arguments: Any, options: Any) -> Any:
+    """A server that goes away in the middle of a greeting is told by the driver as what the socket said."""
+    try:
+        return dialect.connect(*arguments, **options)
+    except OSError as error:
+        raise dialect.dbapi.InterfaceError(str(error)) from error  # type: ignore[union-attr]
 
 
 def _begin_postgresql(connection: Connection) -> None:

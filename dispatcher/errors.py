@@ -32,5 +32,9 @@ class UnstorableError(StoreError):
     """The database is well, but does not hold such values; trying again cannot help."""
 
 
-class ContendedError(StoreError):
+class AwayError(StoreError):
+    """The database cannot be used just now, and that is no fault of what was asked of it."""
+
+
+class ContendedError(AwayError):
     """Another transaction stood in the way of this one; the same again will do."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import os
+from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 from typing import Protocol
 
@@ -31,6 +32,10 @@ class EvidenceStore(Protocol):
 
     def put(self, place: str, content: bytes) -> None:
         """Keep a piece, once however often it comes."""
+        ...
+
+    def put_all(self, pieces: Mapping[str, bytes]) -> None:
+        """`put` of several pieces, by place; in less time."""
         ...
 
     def read(self, place: str) -> bytes | None:
@@ -69,10 +74,17 @@ class EvidenceFolder:
         self._writer = writer
 
     def put(self, place: str, content: bytes) -> None:
-        target = self._root / place
+        self.put_all({place: content})
+
+    def put_all(self, pieces: Mapping[str, bytes]) -> None:
+        touched: set[Path] = set()
         try:
-            if not (target.exists() and sha256_hex(target.read_bytes()) == target.stem):
-                _write_durably(target, content, f".{self._writer}.part")
+            for place, content in pieces.items():
+                target = self._root / place
+                if not (target.exists() and sha256_hex(target.read_bytes()) == target.stem):
+                    _write_durably(target, content, f".{self._writer}.part", touched)
+            for folder in touched:
+                _sync(folder)
         except OSError as error:
             raise StoreError(f"evidence: {error.strerror}; free or mend the evidence folder") from None
 
@@ -107,9 +119,9 @@ class EvidenceFolder:
         return file if file.is_relative_to(root) and file.is_file() else None
 
 
-def _write_durably(path: Path, content: bytes, suffix: str) -> None:
-    """After a power cut the file is whole or not there: temporary file, fsync, rename, fsync of the folders."""
-    _make_folder(path.parent)
+def _write_durably(path: Path, content: bytes, suffix: str, touched: set[Path]) -> None:
+    """After a power cut the file is whole or not there: temporary file, fsync, rename, fsync of all `touched`."""
+    _make_folder(path.parent, touched)
     temporary = path.with_suffix(suffix)  # one name: the unit says the piece again, and that replaces what a kill left
     try:
         with temporary.open("wb") as file:
@@ -119,15 +131,15 @@ def _write_durably(path: Path, content: bytes, suffix: str) -> None:
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
-    _sync(path.parent)
+    touched.add(path.parent)
 
 
-def _make_folder(folder: Path) -> None:
+def _make_folder(folder: Path, touched: set[Path]) -> None:
     """A new folder is on the disk when its parent is."""
     if not folder.is_dir():
-        _make_folder(folder.parent)
+        _make_folder(folder.parent, touched)
         folder.mkdir(exist_ok=True)
-        _sync(folder.parent)
+        touched.add(folder.parent)
 
 
 def _sync(folder: Path) -> None:

@@ -2,23 +2,36 @@
 
 from __future__ import annotations
 
+import logging
+from collections import Counter
+from collections.abc import Sequence
 from datetime import datetime
+from typing import TypeAlias
 
 from sqlalchemy import Connection
 
 from dispatcher import cases, replies, sends
+from dispatcher.cases import Changes, Moves
+from dispatcher.errors import AwayError, StoreError
 from dispatcher.metrics import NEWS, code_label
 from dispatcher.news import ReplyNews, StatusNews, read_call
 from dispatcher.pacing import paused_scope, wait_after
 from dispatcher.reference import read_payload
 from dispatcher.replies import Answer
-from dispatcher.sends import Attempt, AttemptState
+from dispatcher.sends import Attempt, Attempts, AttemptState, Call
 from dispatcher.store import Store, count
 from dispatcher.workflow import IllegalMove
 
+log = logging.getLogger(__name__)
+
+Piece: TypeAlias = StatusNews | ReplyNews
+
+_AT_ONCE = 100
+"""Calls of one transaction: few enough to hold its rows for a tenth of a second."""
+
 
 class Hearing:
-    """Works WhatsApp's calls off, one a transaction."""
+    """Works WhatsApp's calls off."""
 
     def __init__(self, store: Store, mac_key: bytes, template: str) -> None:
         self._store = store
@@ -26,76 +39,140 @@ class Hearing:
         self._template = template
 
     def step(self, now: datetime) -> bool:
-        """Process the next call; whether there was one."""
-        with self._store.writing() as connection:
-            call = sends.next_call(connection)
-            if call is None:
-                return False
-            try:
-                news = read_call(call.body)
-            except ValueError:
-                NEWS.labels("", "", "not_json").inc()
-                count(connection, "webhook.not_json")
-                sends.call_done(connection, call.call_id, now, "not_json")
-                return True
-            remarks = [self._apply(connection, piece, now) for piece in news]
-            sends.call_done(connection, call.call_id, now, ",".join(filter(None, remarks)))
-        return True
+        """Process the next calls; whether there were any. Raises AwayError."""
+        try:
+            return self._hear(_AT_ONCE, now)
+        except AwayError:
+            raise
+        except StoreError:
+            return self._hear_one(now)
 
-    def _apply(self, connection: Connection, news: StatusNews | ReplyNews, now: datetime) -> str:
+    def _hear_one(self, now: datetime) -> bool:
+        """One of the next calls cannot be applied: alone it holds up no other."""
+        try:
+            return self._hear(1, now)
+        except AwayError:
+            raise
+        except StoreError as error:
+            log.error("a call of WhatsApp cannot be applied and is set aside", extra={"reason": str(error)})
+            NEWS.labels("", "", "failed").inc()
+            with self._store.writing() as connection:
+                failed = sends.next_calls(connection, 1)
+                count(connection, "webhook.failed", len(failed))
+                sends.calls_done(connection, {call.call_id: "failed" for call in failed}, now)
+            return True
+
+    def _hear(self, limit: int, now: datetime) -> bool:
+        with self._store.writing() as connection:
+            calls = sends.next_calls(connection, limit)
+            if calls:
+                said = {call.call_id: _read(call) for call in calls}
+                pieces = [piece for news in said.values() for piece in news or ()]
+                session = _Session(connection, self._mac_key, self._template, pieces, now)
+                remarks = {call_id: _remark(session, news) for call_id, news in said.items()}
+                session.write()
+                sends.calls_done(connection, remarks, now)
+        return bool(calls)
+
+
+def _read(call: Call) -> Sequence[Piece] | None:
+    """What a call says; None when it cannot be read."""
+    try:
+        return read_call(call.body)
+    except ValueError:
+        return None
+
+
+def _remark(session: _Session, news: Sequence[Piece] | None) -> str:
+    """Codes of what could not be applied."""
+    if news is None:
+        NEWS.labels("", "", "not_json").inc()
+        session.counted["not_json"] += 1
+        return "not_json"
+    return ",".join(filter(None, map(session.apply, news)))
+
+
+class _Session:
+    """The attempts and cases that some calls are about, in one transaction."""
+
+    def __init__(
+        self, connection: Connection, mac_key: bytes, template: str, news: Sequence[Piece], now: datetime
+    ) -> None:
+        self._connection = connection
+        self._template = template
+        self._now = now
+        self.counted: Counter[str] = Counter()
+        statuses = [piece for piece in news if isinstance(piece, StatusNews)]
+        answers = [piece for piece in news if isinstance(piece, ReplyNews)]
+        self._replies = {piece: read_payload(mac_key, piece.payload) for piece in answers}
+        self._attempts = Attempts(
+            connection,
+            ids={piece.callback for piece in statuses if piece.callback},
+            wamids={piece.wamid for piece in statuses} | {piece.answered for piece in answers if piece.answered},
+        )
+        references = {reply.reference for reply in self._replies.values() if reply}
+        self._by_reference = cases.ids_of(connection, references)
+        told = {attempt.case_id for attempt in self._attempts}
+        self._moves = Moves(connection, told.union(self._by_reference.values()))
+        failed = [self._attempts.about(piece.callback, piece.wamid) for piece in statuses if piece.failure]
+        self._ids = sends.attempt_ids(connection, {attempt.case_id for attempt in failed if attempt})
+
+    def write(self) -> None:
+        self._attempts.write()
+        self._moves.write()
+        for name, number in sorted(self.counted.items()):
+            count(self._connection, f"webhook.{name}", number)
+
+    def apply(self, news: Piece) -> str:
         """One piece of news; a code for what could not be applied, which is also counted."""
         try:
-            if isinstance(news, StatusNews):
-                remark = self._status(connection, news, now)
-            else:
-                remark = self._reply(connection, news, now)
+            remark = self._status(news) if isinstance(news, StatusNews) else self._reply(news)
         except IllegalMove:
             remark = "illegal_move"
         if remark:
-            count(connection, f"webhook.{remark}")
+            self.counted[remark] += 1
         name, failure = (news.event, news.failure) if isinstance(news, StatusNews) else ("reply", None)
         NEWS.labels(name, code_label(failure), remark or "applied").inc()
         return remark
 
-    def _status(self, connection: Connection, news: StatusNews, now: datetime) -> str:
-        attempt = sends.attempt_for(connection, news.callback, news.wamid)
+    def _status(self, news: StatusNews) -> str:
+        attempt = self._attempts.about(news.callback, news.wamid)
         if attempt is None:
             return "status_of_nothing"
-        if news.failure is None:
-            if attempt.wamid is None:  # its answer was lost, so this is how the send ended
-                sends.end_attempt(connection, attempt.attempt_id, AttemptState.ACCEPTED, now, news.wamid)
-            cases.move(connection, attempt.case_id, news.event, now, who="whatsapp")
-            return ""
-        return self._failed(connection, news, attempt, now)
+        if news.failure is not None:
+            return self._failed(news, attempt)
+        if attempt.wamid is None:  # its answer was lost, so this is how the send ended
+            self._attempts.end(attempt.attempt_id, AttemptState.ACCEPTED, self._now, news.wamid)
+        self._moves.move(attempt.case_id, news.event, self._now, who="whatsapp")
+        return ""
 
-    def _failed(self, connection: Connection, news: StatusNews, attempt: Attempt, now: datetime) -> str:
+    def _failed(self, news: StatusNews, attempt: Attempt) -> str:
         failure = news.failure
         assert failure is not None
-        sends.end_attempt(connection, attempt.attempt_id, AttemptState.FAILED, now, news.wamid, failure.code)
+        self._attempts.end(attempt.attempt_id, AttemptState.FAILED, self._now, news.wamid, failure.code)
         if scope := paused_scope(failure, self._template):
-            sends.stop(connection, scope, failure.code, now)
-        is_last = sends.is_last(connection, attempt.case_id, attempt.attempt_id)
-        if not is_last or attempt.state is AttemptState.FAILED:
+            sends.stop(self._connection, scope, failure.code, self._now)
+        ids = self._ids[attempt.case_id]
+        if ids[-1] != attempt.attempt_id or attempt.state is AttemptState.FAILED:
             return "late_failure"
-        tries = len(sends.attempts_of(connection, attempt.case_id))
-        changes: cases.Changes = {
-            "next_at": now + wait_after(failure, tries, 1.0),
+        changes: Changes = {
+            "next_at": self._now + wait_after(failure, len(ids), 1.0),
             "reasons": f"whatsapp.{failure.code}",
         }
         why = f"code {failure.code}"
-        cases.move(connection, attempt.case_id, news.event, now, who="whatsapp", why=why, **changes)
+        self._moves.move(attempt.case_id, news.event, self._now, who="whatsapp", why=why, **changes)
         return ""
 
-    def _reply(self, connection: Connection, news: ReplyNews, now: datetime) -> str:
-        reply = read_payload(self._mac_key, news.payload)
+    def _reply(self, news: ReplyNews) -> str:
+        reply = self._replies[news]
         if reply is None:
             return "reply_forged"
-        case = cases.by_reference(connection, reply.reference)
+        case_id = self._by_reference.get(reply.reference)
         answer = next((each for each in Answer if each == reply.answer), None)
-        if case is None or answer is None:
+        if case_id is None or answer is None or case_id not in self._moves:
             return "reply_to_nothing"
-        attempt = sends.attempt_for(connection, None, news.answered)
-        if attempt is not None and attempt.case_id != case.case_id:
+        attempt = self._attempts.about(None, news.answered)
+        if attempt is not None and attempt.case_id != case_id:
             return "reply_to_another"
-        replies.hear(connection, case, answer, now)
+        replies.hear(self._moves, case_id, answer, self._now)
         return ""

@@ -8,21 +8,18 @@ carries its unit's signature, as a manifest does, and a picture is believed when
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
-from uuid import UUID
+from typing import TypeAlias
 
-from sqlalchemy import Connection, select, update
-
-from dispatcher import cases
-from dispatcher.engine import hold
-from dispatcher.errors import StoreError, UnstorableError
+from dispatcher import arrivals, cases
+from dispatcher.arrivals import Piece, Report
+from dispatcher.errors import AwayError, StoreError, UnstorableError
 from dispatcher.evidence import EvidenceStore, place_of
 from dispatcher.metrics import EVIDENCE_BYTES, MESSAGES
-from dispatcher.schema import evidence, quarantine, unit_event, unit_status
-from dispatcher.store import Store, count, insert_new
+from dispatcher.store import Store, count
 from dispatcher.units import Unit, UnitState
-from dispatcher.workflow import Event, State
 from wire.canonical import sha256_hex
 from wire.codec import DecodeError, decode, decode_evidence
 from wire.manifest import SignedManifest
@@ -54,6 +51,20 @@ class NotYet(Exception):
     """A message that the unit has to say again later; `str()` is the code that is told to the unit."""
 
 
+Refusal: TypeAlias = Refused | NotYet | DecodeError
+
+
+@dataclass(frozen=True, slots=True)
+class Incoming:
+    """A message as the broker brings it."""
+
+    topic: UpTopic
+    payload: bytes
+
+    def in_log(self, **more: object) -> dict[str, object]:
+        return {"unit": self.topic.unit_id, "kind": self.topic.kind, **more}
+
+
 class Intake:
     """Takes the units' messages in."""
 
@@ -63,28 +74,84 @@ class Intake:
         self._units = units
 
     def take(self, topic: UpTopic, payload: bytes, now: datetime) -> Ack | None:
-        """Store one message and say what became of it; None for a status, which nobody waits for.
+        """`take_all` of one message."""
+        return self.take_all([Incoming(topic, payload)], now)[0]
 
-        Never raises: the broker would bring the same message again, and it would end the next dispatcher as well.
+    def take_all(self, messages: Sequence[Incoming], now: datetime) -> Sequence[Ack | None]:
+        """Store messages in one transaction and say what became of each; None for a status, which nobody waits for.
+
+        Raises AwayError while the database is away, and nothing else: the broker would bring the same messages again,
+        and they would end the next dispatcher as well.
         """
-        handlers = {Up.VIOLATION: self._report, Up.EVIDENCE: self._evidence, Up.STATUS: self._status}
         try:
-            ack = handlers[topic.kind](topic.unit_id, payload, now)
-        except UnstorableError:
-            log.exception("a message cannot be stored", extra={"unit": topic.unit_id, "kind": topic.kind})
-            return self._refuse(topic, payload, "unstorable")
-        except StoreError:
-            log.exception("a message is deferred", extra={"unit": topic.unit_id, "kind": topic.kind})
-            return self._defer(topic.kind, payload, "store")
-        except NotYet as reason:
-            return self._defer(topic.kind, payload, str(reason))
-        except (Refused, DecodeError) as refusal:
-            return self._refuse(topic, payload, str(refusal))
-        except Exception:
-            log.exception("a message cannot be taken in", extra={"unit": topic.unit_id, "kind": topic.kind})
-            return self._refuse(topic, payload, "failed")
-        MESSAGES.labels(topic.kind, ack.result if ack else AckResult.STORED, ack.reason if ack else "").inc()
-        return ack
+            return self._take_all(messages, now)
+        except AwayError:
+            raise
+        except Exception as fault:
+            if len(messages) == 1:
+                log.exception("a message cannot be taken in", extra=messages[0].in_log())
+                return [self._at_fault(messages[0], fault)]
+            # One of them is at fault, and alone suffers for it.
+            return [self.take_all([message], now)[0] for message in messages]
+
+    def _take_all(self, messages: Sequence[Incoming], now: datetime) -> Sequence[Ack | None]:
+        read = [self._read(message) for message in messages]
+        with self._store.reading() as connection:
+            there = cases.reports(connection, {each.key for each in read if isinstance(each, Piece)})
+        named = {**{each.key: each.body for each in read if isinstance(each, Report)}, **there}
+        found = [_named(each, named.get(each.key)) if isinstance(each, Piece) else each for each in read]
+        pieces = [each for each in found if isinstance(each, Piece)]
+        self._pieces.put_all({place_of(piece.header): piece.content for piece in pieces})
+        with self._store.writing() as connection:
+            reports = [each for each in found if isinstance(each, Report)]
+            results = arrivals.keep(connection, reports, pieces, now)
+            arrivals.keep_statuses(connection, [each for each in found if isinstance(each, UnitStatus)], now)
+        return [self._answer(message, each, results) for message, each in zip(messages, found, strict=True)]
+
+    def _read(self, message: Incoming) -> Report | Piece | UnitStatus | Refusal:
+        """A message that may be stored, or why it may not."""
+        unit_id, payload = message.topic.unit_id, message.payload
+        try:
+            match message.topic.kind:
+                case Up.VIOLATION:
+                    return self._report(unit_id, payload)
+                case Up.EVIDENCE:
+                    return self._evidence(unit_id, payload)
+                case Up.STATUS:
+                    return self._status(unit_id, payload)
+        except (Refused, NotYet, DecodeError) as refusal:
+            return refusal
+
+    def _answer(
+        self,
+        message: Incoming,
+        found: Report | Piece | UnitStatus | Refusal,
+        results: Mapping[Report | Piece, AckResult],
+    ) -> Ack | None:
+        """What the unit is told, and what is counted."""
+        kind = message.topic.kind
+        if isinstance(found, NotYet):
+            return self._defer(kind, message.payload, str(found))
+        if isinstance(found, Refused | DecodeError):
+            return self._refuse(message.topic, message.payload, str(found))
+        if isinstance(found, UnitStatus):
+            MESSAGES.labels(kind, AckResult.STORED, "").inc()
+            return None
+        result = results[found]
+        reason = "other_content" if result is AckResult.REJECTED else ""
+        if reason:
+            self._count(f"refused.{kind}.{reason}")
+        if isinstance(found, Piece) and result is AckResult.STORED:
+            EVIDENCE_BYTES.inc(found.header.size_bytes)
+        MESSAGES.labels(kind, result, reason).inc()
+        return Ack(event_id=found.event_id, sha256=found.sha256, result=result, retryable=False, reason=reason)
+
+    def _at_fault(self, message: Incoming, fault: Exception) -> Ack | None:
+        """The answer to a message that cannot be stored: for all we know for ever, unless the fault is the store's."""
+        if isinstance(fault, StoreError) and not isinstance(fault, UnstorableError):
+            return self._defer(message.topic.kind, message.payload, "store")
+        code = "unstorable" if isinstance(fault, UnstorableError) else "failed"
+        return self._refuse(message.topic, message.payload, code)
 
     def _defer(self, kind: Up, payload: bytes, reason: str) -> Ack | None:
         """Have the unit say it again later."""
@@ -103,6 +170,8 @@ class Intake:
         try:
             with self._store.writing() as connection:
                 count(connection, name)
+        except AwayError:
+            raise
         except StoreError:
             return  # a refusal that cannot be counted is still a refusal
 
@@ -118,7 +187,7 @@ class Intake:
             raise NotYet("key_unapproved")
         return unit
 
-    def _report(self, unit_id: str, payload: bytes, now: datetime) -> Ack:
+    def _report(self, unit_id: str, payload: bytes) -> Report:
         signed = decode(SignedReport, payload)
         unit = self._known(unit_id, signed.body.unit_id)
         if signed.key_id != unit.key.key_id:
@@ -126,46 +195,20 @@ class Intake:
         if not unit.key.verifies(signed):
             raise Refused("bad_signature")
         _check_moments(signed.body.occurred_at, signed.body.reported_at)
-        digest = sha256_hex(payload)
-        with self._store.writing() as connection:
-            _one_at_a_time(connection, unit_id, signed.body.event_id)
-            result = _store_report(connection, signed.body, payload, digest, now)
-        if result is AckResult.REJECTED:
-            self._count("refused.violation.other_content")
-        reason = "other_content" if result is AckResult.REJECTED else ""
-        return Ack(event_id=signed.body.event_id, sha256=digest, result=result, retryable=False, reason=reason)
+        return Report(signed.body, payload, sha256_hex(payload))
 
-    def _evidence(self, unit_id: str, payload: bytes, now: datetime) -> Ack:
+    def _evidence(self, unit_id: str, payload: bytes) -> Piece:
         header, content = decode_evidence(payload)
         unit = self._known(unit_id, header.unit_id)
         if header.role is EvidenceRole.MANIFEST:
             _check_manifest(unit, header, content)
-        with self._store.reading() as connection:
-            _check_named(connection, header)
-        place = place_of(header)
-        self._pieces.put(place, content)
-        with self._store.writing() as connection:
-            _one_at_a_time(connection, unit_id, header.event_id)
-            is_new = insert_new(connection, evidence, _evidence_row(header, place, now))
-            _complete(connection, unit_id, str(header.event_id), now)
-        if is_new:
-            EVIDENCE_BYTES.inc(header.size_bytes)
-        result = AckResult.STORED if is_new else AckResult.DUPLICATE
-        return Ack(event_id=header.event_id, sha256=header.sha256, result=result, retryable=False)
+        return Piece(header, content)
 
-    def _status(self, unit_id: str, payload: bytes, now: datetime) -> None:
+    def _status(self, unit_id: str, payload: bytes) -> UnitStatus:
         status = decode(UnitStatus, payload)
         self._known(unit_id, status.unit_id)
         _check_moments(status.at)
-        said = status.model_dump(include={"online", "at", "software", "backlog", "dead"}) | {"seen_at": now}
-        with self._store.writing() as connection:
-            if not insert_new(connection, unit_status, {"unit_id": unit_id, **said}):
-                connection.execute(update(unit_status).where(unit_status.c.unit_id == unit_id).values(**said))
-
-
-def _one_at_a_time(connection: Connection, unit_id: str, event_id: UUID) -> None:
-    """Two dispatchers with a case's last two pieces at once would each miss the other's, and it would never move."""
-    hold(connection, f"{unit_id}/{event_id}")
+        return status
 
 
 def _check_moments(*moments: datetime) -> None:
@@ -189,23 +232,6 @@ def _rejected(kind: Up, payload: bytes, reason: str, *, retryable: bool) -> Ack 
     return Ack(event_id=event_id, sha256=digest, result=AckResult.REJECTED, retryable=retryable, reason=reason)
 
 
-def _store_report(
-    connection: Connection, report: ViolationReport, payload: bytes, digest: str, now: datetime
-) -> AckResult:
-    event_id = str(report.event_id)
-    key = {"unit_id": report.unit_id, "event_id": event_id}
-    row = {"sha256": digest, "body": payload, "received_at": now}
-    if insert_new(connection, unit_event, {**key, **row, "sequence": report.sequence}):
-        cases.open_case(connection, report, now)
-        _complete(connection, report.unit_id, event_id, now)
-        return AckResult.STORED
-    where = (unit_event.c.unit_id == report.unit_id) & (unit_event.c.event_id == event_id)
-    if connection.execute(select(unit_event.c.sha256).where(where)).scalar_one() == digest:
-        return AckResult.DUPLICATE
-    insert_new(connection, quarantine, {**key, **row})
-    return AckResult.REJECTED
-
-
 def _check_manifest(unit: Unit, header: EvidenceHeader, content: bytes) -> None:
     """A manifest is stored only if the unit's signature holds: one that is here was verified."""
     try:
@@ -220,27 +246,9 @@ def _check_manifest(unit: Unit, header: EvidenceHeader, content: bytes) -> None:
         raise Refused("manifest_of_another_event")
 
 
-def _check_named(connection: Connection, header: EvidenceHeader) -> None:
+def _named(piece: Piece, report: ViolationReport | None) -> Piece | Refused:
     """A piece for a report that is here must be one that the report names; one that comes before is kept for it."""
-    case = cases.by_event(connection, header.unit_id, str(header.event_id))
-    if case is None:
-        return
-    pieces = cases.report_of(connection, case).evidence
-    if not any((piece.role, piece.sha256) == (header.role, header.sha256) for piece in pieces):
-        raise Refused("not_named")
-
-
-def _evidence_row(header: EvidenceHeader, place: str, now: datetime) -> dict[str, object]:
-    row = header.model_dump(include={"unit_id", "sha256", "role", "media_type", "size_bytes"})
-    return row | {"event_id": str(header.event_id), "path": place, "received_at": now}
-
-
-def _complete(connection: Connection, unit_id: str, event_id: str, now: datetime) -> None:
-    """Move the case on when all pieces that its report names are here."""
-    case = cases.by_event(connection, unit_id, event_id)
-    if case is None or case.state is not State.RECEIVED:
-        return
-    where = (evidence.c.unit_id == unit_id) & (evidence.c.event_id == event_id)
-    here = set(connection.scalars(select(evidence.c.sha256).where(where)))
-    if {piece.sha256 for piece in cases.report_of(connection, case).evidence} <= here:
-        cases.move(connection, case.case_id, Event.EVIDENCE_ARRIVED, now)
+    said = (piece.header.role, piece.header.sha256)
+    if report is None or any((each.role, each.sha256) == said for each in report.evidence):
+        return piece
+    return Refused("not_named")

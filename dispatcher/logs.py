@@ -56,6 +56,7 @@ def configure(form: Form = "text") -> None:
     handler.setFormatter(Lines(form))
     logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
     logging.getLogger("dispatcher").setLevel(logging.INFO)
+    logging.getLogger("sqlalchemy.pool").setLevel(logging.CRITICAL)  # a lost connection is told by whoever needed it
     sys.excepthook = _end
 
 

@@ -68,11 +68,11 @@ WORKER_FAULTS = Counter(
 )
 DATABASE_ERRORS = Counter(
     "cakra_database_errors",
-    "Transactions that failed: contended (done again), unstorable (the value's fault), or the database's fault.",
+    "Transactions that failed: contended (done again), away (waited for), unstorable (the value's fault), or refused.",
     ("fault",),
     registry=REGISTRY,
 )
-for _fault in ("contended", "unstorable", "store"):
+for _fault in ("away", "contended", "unstorable", "store"):
     DATABASE_ERRORS.labels(_fault)  # from 0 on: Prometheus sees no increase in a count that begins with its first error
 
 

@@ -1,7 +1,8 @@
 """The broker's shell around the intake: receive, store, answer on `down/ack`, and only then acknowledge to the broker.
 
 The session persists (the broker keeps what comes while the dispatcher is away), messages are acknowledged by hand
-after the commit, and everything happens in one thread, in order. MQTT 5 where the broker has it, else 3.1.1.
+after the commit, and everything happens in one thread, in order. While the database is away the messages in hand wait
+for it, and the broker keeps the others back. MQTT 5 where the broker has it, else 3.1.1.
 """
 
 from __future__ import annotations
@@ -20,8 +21,10 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
-from dispatcher.intake import Intake
+from dispatcher.errors import AwayError
+from dispatcher.intake import Incoming, Intake
 from dispatcher.metrics import MESSAGES
+from dispatcher.patience import Patience
 from dispatcher.settings import MqttSettings
 from dispatcher.tls import client_context
 from wire.codec import encode
@@ -37,6 +40,8 @@ One of a group leaves no session behind, for the broker would go on putting the 
 """
 _POLL_S = 0.5
 _CONNACK_S = 10.0
+_AT_ONCE = 100
+"""Messages of one transaction: as many as `config/mosquitto` lets be under way, 50 MB at most."""
 _LONGEST_WAIT_S = 30.0
 _UNSUPPORTED = {"Unsupported protocol version"}
 _VERSIONS = {"5": MQTTProtocolVersion.MQTTv5, "3.1.1": MQTTProtocolVersion.MQTTv311}
@@ -61,6 +66,10 @@ class MqttService:
         self._tls = client_context(settings.tls, "mqtt.tls") if settings.tls else None
         self._known_version: str | None = None if settings.protocol == "auto" else settings.protocol
         self._refusal = ""
+        self._waiting: list[paho.MQTTMessage] = []
+        """What came and is not acknowledged yet."""
+        self._patience = Patience("intake")
+        self._again_s = 0.0
         self.connected = False
         self.protocol = ""
 
@@ -84,6 +93,7 @@ class MqttService:
         """One connection, from its beginning to its end; whether the broker took it."""
         client = self._client(version)
         self._refusal = ""
+        self._waiting.clear()  # of the connection before; the broker brings it again
         try:
             self._connect(client, version)
         except (OSError, ValueError) as error:
@@ -93,7 +103,12 @@ class MqttService:
             )
             return False
         give_up = time.monotonic() + _CONNACK_S
-        while not stop.is_set() and not self._refusal and _loop(client):
+        heard = 0
+        while not stop.is_set() and not self._refusal and _loop(client, self._pause_s()):
+            is_all = len(self._waiting) == heard  # the broker brings no more just now
+            if self._waiting and (is_all or len(self._waiting) >= _AT_ONCE):
+                self._take_in(client)
+            heard = len(self._waiting)
             if not self.connected and time.monotonic() > give_up:
                 break
         served = self.connected
@@ -132,7 +147,7 @@ class MqttService:
             client.tls_set_context(self._tls)
         client.on_connect = lambda who, _data, _flags, reason, _props: self._on_connect(who, version, reason)
         client.on_disconnect = lambda *_: None
-        client.on_message = lambda who, _data, message: self._on_message(who, message)
+        client.on_message = lambda _who, _data, message: self._waiting.append(message)
         client.on_subscribe = lambda _who, _data, _mid, codes, _props: self._on_subscribe(codes)
         return client
 
@@ -154,14 +169,30 @@ class MqttService:
         self.connected = True
         log.info("connected to the broker", extra={"protocol": self.protocol})
 
-    def _on_message(self, client: paho.Client, message: paho.MQTTMessage) -> None:
-        topic = _topic(message)
-        ack = self._intake.take(topic, bytes(message.payload), self._clock()) if topic else None
-        if topic is None:
-            MESSAGES.labels("", "rejected", "topic").inc()
-        elif ack:
-            client.publish(down(topic.unit_id, Down.ACK), encode(ack), qos=1)
-        client.ack(message.mid, message.qos)
+    def _pause_s(self) -> float:
+        """How long to wait for the broker: not at all while there is something to take in."""
+        return min(max(self._again_s - time.monotonic(), 0.0), _POLL_S) if self._waiting else _POLL_S
+
+    def _take_in(self, client: paho.Client) -> None:
+        """Store and acknowledge what came; what the database is not there for stays waiting."""
+        if time.monotonic() < self._again_s:
+            return
+        came = [(message, _topic(message)) for message in self._waiting[:_AT_ONCE]]
+        said = [Incoming(topic, bytes(message.payload)) for message, topic in came if topic]
+        try:
+            acks = self._intake.take_all(said, self._clock())
+        except AwayError as fault:
+            self._again_s = time.monotonic() + self._patience.wait_s(fault)
+            return
+        self._patience.back()
+        for each, ack in zip(said, acks, strict=True):
+            if ack:
+                client.publish(down(each.topic.unit_id, Down.ACK), encode(ack), qos=1)
+        for message, topic in came:
+            if topic is None:
+                MESSAGES.labels("", "rejected", "topic").inc()
+            client.ack(message.mid, message.qos)
+        del self._waiting[: len(came)]
         self._stored()
 
 
@@ -172,9 +203,9 @@ def _topic(message: paho.MQTTMessage) -> UpTopic | None:
         return None
 
 
-def _loop(client: paho.Client) -> bool:
-    """Handle what comes in the next half second; False when the connection is over."""
+def _loop(client: paho.Client, pause_s: float) -> bool:
+    """Handle what comes within that time; False when the connection is over."""
     try:
-        return client.loop(_POLL_S) == MQTTErrorCode.MQTT_ERR_SUCCESS
+        return client.loop(pause_s) == MQTTErrorCode.MQTT_ERR_SUCCESS
     except MQTTException:  # an answer that is not of this protocol version
         return False

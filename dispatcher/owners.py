@@ -7,14 +7,16 @@ is another question; `doubts` answers it by the rule of the domain (class, colou
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
+from functools import lru_cache
 from typing import Any, Protocol, TypeAlias
 
 import phonenumbers
-from sqlalchemy import insert, select
+from sqlalchemy import Row, insert, select
 
 from dispatcher.errors import ConfigError, StoreError
 from dispatcher.keys import Sealer
@@ -122,6 +124,10 @@ class OwnerRegistry(Protocol):
         """The registration of exactly this plate."""
         ...
 
+    def lookup_all(self, plates: Mapping[int, str], at: datetime, purpose: str) -> Mapping[int, Found]:
+        """The registrations of several cases' plates, by case."""
+        ...
+
     def health(self) -> Mapping[str, str]:
         """`status` is `ok` or `degraded`; what is degraded has its `why`. Raises StoreError."""
         ...
@@ -129,16 +135,19 @@ class OwnerRegistry(Protocol):
     def close(self) -> None: ...
 
 
-def write_down(store: Store, found: Found, trace: Mapping[str, Any]) -> Found:
-    """The answer, once it is written down who asked for what; what cannot be written down is not handed out."""
+def write_down(store: Store, found: Mapping[int, Found], trace: Mapping[str, Any]) -> Mapping[int, Found]:
+    """The answers by case, once it is written down who asked for what; what cannot be written down is not handed
+    out."""
+    rows = [{"case_id": case_id, "outcome": type(each).__name__, **trace} for case_id, each in found.items()]
+    faults = Counter(each.why for each in found.values() if isinstance(each, Unavailable))
     try:
         with store.writing() as connection:
-            connection.execute(insert(lookup).values(outcome=type(found).__name__, **trace))
-            if isinstance(found, Unavailable):
-                count(connection, f"registry.{found.why}")
+            connection.execute(insert(lookup), rows)
+            for why, number in sorted(faults.items()):
+                count(connection, f"registry.{why}", number)
     except StoreError as error:
-        log.exception("a look-up cannot be written down", extra={"case": trace["case_id"]})
-        return Unavailable(type(error).__name__)
+        log.exception("look-ups cannot be written down")
+        return dict.fromkeys(found, Unavailable(type(error).__name__))
     return found
 
 
@@ -153,13 +162,15 @@ class SnapshotRegistry:
         self._sealer = sealer
 
     def lookup(self, plate: str, at: datetime, purpose: str, case_id: int) -> Found:
+        return self.lookup_all({case_id: plate}, at, purpose)[case_id]
+
+    def lookup_all(self, plates: Mapping[int, str], at: datetime, purpose: str) -> Mapping[int, Found]:
         try:
-            snapshot_id, found = self._find(normalise(plate))
+            snapshot_id, found = self._find({case_id: normalise(plate) for case_id, plate in plates.items()})
         except (StoreError, ConfigError) as error:
-            log.exception("the owner registry cannot be asked", extra={"case": case_id})
-            return Unavailable(type(error).__name__)
-        trace = {"at": at, "case_id": case_id, "purpose": purpose, "snapshot_id": snapshot_id}
-        return write_down(self._store, found, trace)
+            log.exception("the owner registry cannot be asked")
+            return dict.fromkeys(plates, Unavailable(type(error).__name__))
+        return write_down(self._store, found, {"at": at, "purpose": purpose, "snapshot_id": snapshot_id})
 
     def health(self) -> Mapping[str, str]:
         with self._store.reading() as connection:
@@ -171,18 +182,24 @@ class SnapshotRegistry:
     def close(self) -> None:
         """Nothing is open."""
 
-    def _find(self, plate: str) -> tuple[int | None, Found]:
+    def _find(self, plates: Mapping[int, str]) -> tuple[int | None, Mapping[int, Found]]:
         with self._store.reading() as connection:
             current = connection.execute(_CURRENT).first()
             if current is None:
-                return None, Unavailable("no_snapshot")
-            where = (owner.c.snapshot_id == current.snapshot_id) & (owner.c.plate == plate)
-            rows = connection.execute(select(owner).where(where).limit(2)).all()
+                return None, dict.fromkeys(plates, Unavailable("no_snapshot"))
+            where = (owner.c.snapshot_id == current.snapshot_id) & owner.c.plate.in_(set(plates.values()))
+            by_plate: dict[str, list[Row[Any]]] = defaultdict(list)
+            for row in connection.execute(select(owner).where(where)):
+                by_plate[row.plate].append(row)
+        found = {key: self._opened(by_plate[plate], plate, current.imported_at) for key, plate in plates.items()}
+        return current.snapshot_id, found
+
+    def _opened(self, rows: Sequence[Row[Any]], plate: str, imported_at: datetime) -> Found:
         if len(rows) != 1:
-            return current.snapshot_id, Ambiguous(len(rows)) if rows else NotFound()
+            return Ambiguous(len(rows)) if rows else NotFound()
         row = rows[0]
         private = self._sealer.open(row.sealed, bound_to=plate)
-        return current.snapshot_id, Match(
+        return Match(
             Owner(
                 name=private["name"],
                 phone=private["phone"],
@@ -194,10 +211,11 @@ class SnapshotRegistry:
                 nik=private.get("nik", ""),
                 address=private.get("address", ""),
             ),
-            current.imported_at,
+            imported_at,
         )
 
 
+@lru_cache(maxsize=256)
 def mobile(phone: str) -> str | None:
     """An Indonesian mobile number as E.164 (`+62...`) from the forms people write; None for anything else."""
     try:

@@ -6,10 +6,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from enum import StrEnum
 
-from sqlalchemy import Connection
-
-from dispatcher import cases
-from dispatcher.cases import Case
+from dispatcher.cases import Moves
 from dispatcher.metrics import ANSWERS
 from dispatcher.workflow import TABLE, Event, State
 
@@ -55,16 +52,14 @@ def possible(state: State) -> tuple[Answer, ...]:
     return tuple(answer for answer, event in EVENTS.items() if event in TABLE[state])
 
 
-def hear(connection: Connection, case: Case, answer: Answer, now: datetime, *, reason: str = "") -> Case:
-    """Let an answer happen to its case; a reason is kept also when the answer adds nothing. Raises IllegalMove."""
+def hear(moves: Moves, case_id: int, answer: Answer, now: datetime, said: int = 0, *, reason: str = "") -> None:
+    """Let an answer happen to its case; a reason is kept also when the answer adds nothing, unless the owner has
+    `said` so many things before. Raises IllegalMove."""
     why = f"{_WORDS[answer]}: {reason}" if reason else _WORDS[answer]
-    event = EVENTS[answer]
+    event, before = EVENTS[answer], moves.case(case_id).state
     reasons = answer if event is Event.DENIED else ""
-    moved = cases.move(connection, case.case_id, event, now, who=OWNER, why=why, reasons=reasons)
-    if moved.state is not case.state:
+    state = moves.move(case_id, event, now, who=OWNER, why=why, reasons=reasons)
+    if state is not before:
         ANSWERS.labels(answer).inc()
-    if reason and moved.state is case.state:
-        said = [entry for entry in cases.history(connection, case.case_id) if entry.who == OWNER]
-        if len(said) < _MOST_NOTES:
-            cases.note(connection, moved, event, now, OWNER, why)
-    return moved
+    if reason and state is before and said < _MOST_NOTES:
+        moves.note(case_id, event, now, OWNER, why)

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import secrets
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import Connection, Row, delete, insert, select, update
+from sqlalchemy import Connection, Row, delete, false, insert, or_, select, update
 
 from dispatcher.schema import attempt, pause, webhook_inbox
-from dispatcher.store import insert_new
+from dispatcher.store import grouped, insert_new, upsert
 from wire.canonical import sha256_hex
 
 SENDER = "sender"
@@ -65,34 +66,68 @@ def _attempt(row: Row[Any]) -> Attempt:
     return Attempt(**{**fields, "state": AttemptState(fields["state"])})
 
 
-def start_attempt(connection: Connection, case_id: int, now: datetime) -> str:
-    """Write an attempt down before its request leaves; its id."""
-    attempt_id = "ntf_" + secrets.token_hex(16)
-    values = {"attempt_id": attempt_id, "case_id": case_id, "state": AttemptState.STARTED, "started_at": now}
-    connection.execute(insert(attempt).values(**values))
-    return attempt_id
+def new_attempt_id() -> str:
+    return "ntf_" + secrets.token_hex(16)
 
 
-def end_attempt(
-    connection: Connection,
-    attempt_id: str,
-    state: AttemptState,
-    now: datetime,
-    wamid: str | None = None,
-    code: int | None = None,
-) -> None:
-    """What became of an attempt."""
-    values: dict[str, Any] = {"state": state, "ended_at": now, "code": code}
-    if wamid is not None:
-        values["wamid"] = wamid
-    connection.execute(update(attempt).where(attempt.c.attempt_id == attempt_id).values(**values))
+def start_attempts(connection: Connection, attempts: Mapping[int, str], now: datetime) -> None:
+    """Write attempts down, by case, before their requests leave."""
+    state = {"state": AttemptState.STARTED, "started_at": now}
+    rows = [{"attempt_id": attempt_id, "case_id": case_id, **state} for case_id, attempt_id in attempts.items()]
+    if rows:
+        connection.execute(insert(attempt), rows)
 
 
-def is_open(connection: Connection, attempt_id: str) -> bool:
-    """Whether nobody knows yet how an attempt ended; locked, so that nobody else decides it meanwhile."""
-    where = attempt.c.attempt_id == attempt_id
-    state = connection.execute(select(attempt.c.state).where(where).with_for_update()).scalar_one()
-    return state in (AttemptState.STARTED, AttemptState.UNKNOWN)
+class Attempts:
+    """Attempts that one transaction decides about: locked together, in order, and written together by `write`.
+
+    Whoever decides about cases as well locks their attempts first.
+    """
+
+    def __init__(
+        self,
+        connection: Connection,
+        *,
+        ids: Collection[str] = (),
+        wamids: Collection[str] = (),
+        case_ids: Collection[int] = (),
+    ) -> None:
+        self._connection = connection
+        columns = attempt.c
+        asked = ((columns.attempt_id, ids), (columns.wamid, wamids), (columns.case_id, case_ids))
+        where = [column.in_(values) for column, values in asked if values]
+        statement = select(attempt).where(or_(false(), *where)).order_by(columns.attempt_id).with_for_update()
+        found = map(_attempt, connection.execute(statement) if where else ())
+        self._found = {each.attempt_id: each for each in found}
+        self._ids = {each.wamid: each.attempt_id for each in self._found.values() if each.wamid}
+        self._ended: set[str] = set()
+
+    def __iter__(self) -> Iterator[Attempt]:
+        return iter(tuple(self._found.values()))
+
+    def about(self, callback: str | None, wamid: str | None) -> Attempt | None:
+        """The attempt a status or a reply is about: by our own id if it came back, else by WhatsApp's."""
+        return self._found.get(callback or "") or self._found.get(self._ids.get(wamid or "", ""))
+
+    def is_open(self, attempt_id: str) -> bool:
+        """Whether nobody knows yet how an attempt ended; one that was never written down never began."""
+        found = self._found.get(attempt_id)
+        return found is not None and found.state in (AttemptState.STARTED, AttemptState.UNKNOWN)
+
+    def end(
+        self, attempt_id: str, state: AttemptState, now: datetime, wamid: str | None = None, code: int | None = None
+    ) -> None:
+        """What became of an attempt."""
+        before = self._found[attempt_id]
+        after = replace(before, state=state, ended_at=now, code=code, wamid=wamid or before.wamid)
+        self._found[attempt_id] = after
+        self._ended.add(attempt_id)
+        if after.wamid:
+            self._ids[after.wamid] = attempt_id
+
+    def write(self) -> None:
+        rows = [asdict(self._found[attempt_id]) for attempt_id in sorted(self._ended)]
+        upsert(self._connection, attempt, rows, ("state", "ended_at", "wamid", "code"))
 
 
 def attempts_of(connection: Connection, case_id: int) -> tuple[Attempt, ...]:
@@ -101,18 +136,14 @@ def attempts_of(connection: Connection, case_id: int) -> tuple[Attempt, ...]:
     return tuple(map(_attempt, connection.execute(statement)))
 
 
-def is_last(connection: Connection, case_id: int, attempt_id: str) -> bool:
-    """Whether this is the case's last attempt, the one whose failure decides about the case."""
-    return attempts_of(connection, case_id)[-1].attempt_id == attempt_id
-
-
-def attempt_for(connection: Connection, callback: str | None, wamid: str | None) -> Attempt | None:
-    """The attempt a status or a reply is about, locked: by our own id if it came back, else by WhatsApp's."""
-    for column, value in ((attempt.c.attempt_id, callback), (attempt.c.wamid, wamid)):
-        row = connection.execute(select(attempt).where(column == value).with_for_update()).first() if value else None
-        if row:
-            return _attempt(row)
-    return None
+def attempt_ids(connection: Connection, case_ids: Collection[int]) -> Mapping[int, Sequence[str]]:
+    """By case: the ids of its attempts, oldest first; the last one's failure decides about the case."""
+    found: dict[int, list[str]] = {case_id: [] for case_id in case_ids}
+    columns = attempt.c
+    statement = select(columns.case_id, columns.attempt_id).where(columns.case_id.in_(case_ids))
+    for row in connection.execute(statement.order_by(columns.started_at)) if case_ids else ():
+        found[row.case_id].append(row.attempt_id)
+    return found
 
 
 def stop(connection: Connection, scope: str, code: int, now: datetime) -> bool:
@@ -134,14 +165,15 @@ def keep_call(connection: Connection, body: bytes, now: datetime) -> bool:
     return insert_new(connection, webhook_inbox, {"sha256": sha256_hex(body), "body": body, "received_at": now})
 
 
-def next_call(connection: Connection) -> Call | None:
-    """The oldest call that was not processed, locked against other workers."""
+def next_calls(connection: Connection, limit: int) -> tuple[Call, ...]:
+    """The oldest calls that were not processed, locked against other workers."""
     statement = select(webhook_inbox.c.call_id, webhook_inbox.c.body).where(webhook_inbox.c.done_at.is_(None))
-    statement = statement.order_by(webhook_inbox.c.call_id).limit(1)
-    row = connection.execute(statement.with_for_update(skip_locked=True)).first()
-    return Call(row.call_id, row.body) if row else None
+    statement = statement.order_by(webhook_inbox.c.call_id).limit(limit)
+    return tuple(Call(row.call_id, row.body) for row in connection.execute(statement.with_for_update(skip_locked=True)))
 
 
-def call_done(connection: Connection, call_id: int, now: datetime, remark: str = "") -> None:
-    where = webhook_inbox.c.call_id == call_id
-    connection.execute(update(webhook_inbox).where(where).values(done_at=now, remark=remark))
+def calls_done(connection: Connection, remarks: Mapping[int, str], now: datetime) -> None:
+    """These calls were processed; what could not be applied stands in their remark."""
+    for remark, call_ids in grouped(remarks).items():
+        where = webhook_inbox.c.call_id.in_(call_ids)
+        connection.execute(update(webhook_inbox).where(where).values(done_at=now, remark=remark))

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections import defaultdict
+from collections.abc import Collection, Hashable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TypeVar
 
-from sqlalchemy import Connection, Engine, Table, select, update
+from sqlalchemy import Connection, Engine, Table, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -14,6 +15,9 @@ from dispatcher import migrations
 from dispatcher.engine import READING, connect, fault, hold
 from dispatcher.errors import StoreError
 from dispatcher.schema import counter
+
+_Key = TypeVar("_Key")
+_Value = TypeVar("_Value", bound=Hashable)
 
 
 class Store:
@@ -83,15 +87,46 @@ class Store:
 
 def insert_new(connection: Connection, table: Table, values: Mapping[str, Any]) -> bool:
     """Insert a row unless its key is there already; whether it was inserted."""
-    dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
-    result = connection.execute(dialect.insert(table).values(**values).on_conflict_do_nothing())
+    result = connection.execute(_dialect(connection).insert(table).values(**values).on_conflict_do_nothing())
     return result.rowcount == 1
+
+
+def _dialect(connection: Connection) -> Any:
+    """Where SQLAlchemy keeps the `insert` of this database."""
+    return postgresql if connection.dialect.name == "postgresql" else sqlite
+
+
+def insert_all_new(connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> set[tuple[Any, ...]]:
+    """Insert the rows whose keys are not there already, the first of each key; the keys of those inserted."""
+    if not rows:
+        return set()
+    statement = _dialect(connection).insert(table).on_conflict_do_nothing().returning(*table.primary_key.columns)
+    return {tuple(key) for key in connection.execute(statement, rows)}
+
+
+def upsert(connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]], columns: Collection[str]) -> None:
+    """Insert these rows, or give those that are there already their new values in these columns: one statement."""
+    if rows:
+        statement = _dialect(connection).insert(table)
+        key = list(table.primary_key.columns)
+        values = {name: statement.excluded[name] for name in columns}
+        # without `returning`, SQLAlchemy would send the rows one by one
+        connection.execute(statement.on_conflict_do_update(index_elements=key, set_=values).returning(*key), rows)
+
+
+def grouped(values: Mapping[_Key, _Value]) -> Mapping[_Value, list[_Key]]:
+    """By value: the keys that have it, for one statement a value."""
+    alike: dict[_Value, list[_Key]] = defaultdict(list)
+    for key, value in values.items():
+        alike[value].append(key)
+    return alike
 
 
 def count(connection: Connection, name: str, number: int = 1) -> None:
     """So many more of `name`."""
-    if not insert_new(connection, counter, {"name": name, "value": number}):
-        connection.execute(update(counter).where(counter.c.name == name).values(value=counter.c.value + number))
+    statement = _dialect(connection).insert(counter).values(name=name, value=number)
+    more = {"value": counter.c.value + statement.excluded.value}
+    connection.execute(statement.on_conflict_do_update(index_elements=[counter.c.name], set_=more))
 
 
 def counters(connection: Connection) -> dict[str, int]:

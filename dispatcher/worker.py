@@ -1,55 +1,66 @@
 """Moves cases along: the second validation, the owner, the notice, the send.
 
-One step is one case, claimed, and taken as far as it goes without waiting: to the queue, or from the queue to
-WhatsApp's answer. Each move is a transaction of its own that renews the lease or ends it; several workers may share a
-database. The send is written down twice: its attempt is committed before the request leaves, its end after the answer
-came. A crash between the two leaves a case `sending`; the same dispatcher after its restart, or another once the lease
-is over, turns it into `unknown`, and it is never sent again without a person.
+One step is a handful of cases, claimed, and taken as far as they go without waiting: to the queue, and from the queue
+to WhatsApp's answer. What happens to them is written in one transaction; several workers may share a database. The
+sends are written down twice: their attempts are committed before the requests leave, all at once, and their ends after
+the answers came. A crash between the two leaves cases `sending`; the same dispatcher after its restart, or another once
+the lease is over, turns them into `unknown`, and they are never sent again without a person.
 """
 
 from __future__ import annotations
 
 import logging
 import random
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from threading import Event as Flag
-from typing import TypeAlias, Unpack
+from typing import Unpack
 
 from sqlalchemy import Connection
 
 from dispatcher import cases, sends, validation
-from dispatcher.answers import Accepted, Answer, Failure, Scope, Throttled, Unknown
-from dispatcher.cases import Case, Changes, LeaseLost
-from dispatcher.errors import ContendedError, StoreError
+from dispatcher.answers import Accepted, Answer, Failure, Retry, Scope, Throttled, Unknown
+from dispatcher.cases import Case, Changes, LeaseLost, Moves
+from dispatcher.errors import AwayError, ContendedError, StoreError
 from dispatcher.evidence import HEADERS, EvidenceStore
 from dispatcher.hearing import Hearing
-from dispatcher.metrics import LOOKUPS, NOTICE_DELAY, WHATSAPP, WORKER_FAULTS, code_label, word
-from dispatcher.notice import Notice, NoticeTooLong
-from dispatcher.owners import OVERRULABLE, Match, OwnerRegistry, Reason, Unavailable, doubts, mobile
-from dispatcher.pacing import event_after, is_own_fault, paused_scope, wait_after, wait_for_registry
-from dispatcher.sends import AttemptState
+from dispatcher.metrics import NOTICE_DELAY, WHATSAPP, WORKER_FAULTS, code_label, word
+from dispatcher.pacing import event_after, is_own_fault, paused_scope, wait_after
+from dispatcher.patience import Patience
+from dispatcher.planning import WAY, Ends, Plan, Planner, Ready, Waits, doubted
+from dispatcher.sends import Attempts, AttemptState
 from dispatcher.store import Store
+from dispatcher.template import Template
 from dispatcher.whatsapp import TemplateMessage, Uploaded, WhatsAppClient
 from dispatcher.workflow import TOLD, Event, IllegalMove, State
-from dispatcher.writer import Writer
 from wire.messages import ViolationReport
 
 log = logging.getLogger(__name__)
 
-_Step: TypeAlias = Callable[[Case, ViolationReport, datetime], Case | None]
-"""Moves a case; the case while it stays in hand."""
-
-_PREPARED = (State.EVIDENCE_COMPLETE, State.VALIDATED, State.OWNER_RESOLVED, State.SENDING)
+_PREPARED = (*WAY, State.SENDING)
 """Also while nothing may be sent. A case that is `sending` and nobody's was left by whoever sent it."""
 _WORKED = (*_PREPARED, State.QUEUED)
-_MEDIA_LIFE = timedelta(days=25)
-"""WhatsApp keeps a picture for 30 days."""
 _EVIDENCE_WAIT = timedelta(seconds=15)
 _LONGEST_SLEEP_S = 5.0
 """Looks at the clock this often even when nothing wakes it: deadlines, cases put off, a database that came back."""
-_ODD_EVEN = "odd_even"
+_NEVER_LEFT = Retry(0)
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """An attempt and what came of it."""
+
+    case: Case
+    ready: Ready
+    attempt_id: str
+    answer: Answer
+
+
+@dataclass(frozen=True, slots=True)
+class Unread:
+    """The evidence store is away."""
 
 
 class Worker:
@@ -60,47 +71,46 @@ class Worker:
         store: Store,
         evidence: EvidenceStore,
         hearing: Hearing,
-        registry: OwnerRegistry,
-        writer: Writer,
+        planner: Planner,
         client: WhatsAppClient,
         *,
         name: str,
+        at_once: int,
         lease: timedelta,
-        most_tries: int,
-        report_max_age: timedelta,
-        snapshot_max_age: timedelta,
         clock: Callable[[], datetime],
         chance: Callable[[], float] = random.random,
     ) -> None:
         self._store = store
         self._evidence = evidence
         self._hearing = hearing
-        self._registry = registry
-        self._writer = writer
+        self._planner = planner
         self._client = client
         self._name = name
+        self._at_once = at_once
         self._lease = lease
-        self._most_tries = most_tries
-        self._report_max_age = report_max_age
-        self._snapshot_max_age = snapshot_max_age
         self._clock = clock
         self._chance = chance
+        self._pool = ThreadPoolExecutor(at_once, thread_name_prefix="send")
+        self._patience = Patience("worker")
         self._sender_free_at: datetime | None = None
-        self._steps: Mapping[State, _Step] = {
-            State.EVIDENCE_COMPLETE: self._validate,
-            State.VALIDATED: self._find_owner,
-            State.OWNER_RESOLVED: self._compose,
-            State.QUEUED: self._send,
-            State.SENDING: self._give_up,
-        }
+        self._unwritten: Sequence[Sent] = ()
+        """What is not known to stand in the database yet."""
+
+    @property
+    def _template(self) -> Template:
+        return self._planner.writer.template
 
     def release(self) -> None:
         """After a start or a fault: what this worker had in hand is anyone's again. Raises StoreError."""
+        self._settle(self._unwritten)
         with self._store.writing() as connection:
             cases.release(connection, _WORKED, self._name)
 
     def run(self, stop: Flag, wake: Flag) -> None:
-        """Step until told to stop; sleeps until woken, or until the next case is due."""
+        """Step until told to stop; sleeps until woken, or until the next case is due.
+
+        Waits for a database that is away. Raises StoreError for one that refuses what it is asked.
+        """
         is_thrown = True
         while not stop.is_set():
             wake.clear()
@@ -112,34 +122,35 @@ class Worker:
                 while not stop.is_set() and self.step():
                     pass
                 sleep_s = self._sleep_s()
+                self._patience.back()
             except ContendedError as error:
                 WORKER_FAULTS.labels(word(error)).inc()
                 log.info("the worker looks again", extra={"reason": str(error)})
                 is_thrown = True
-            except StoreError as error:
+            except AwayError as error:
                 WORKER_FAULTS.labels(word(error)).inc()
-                log.exception("the worker tries again")
                 is_thrown = True
-                sleep_s = _LONGEST_SLEEP_S
+                sleep_s = self._patience.wait_s(error)
             wake.wait(sleep_s)
 
     def step(self) -> bool:
-        """Do one thing that is due; whether there was one. Raises StoreError."""
+        """Do a handful of what is due; whether there was anything. Raises StoreError."""
         now = self._clock()
         if self._hearing.step(now):
             return True
         with self._store.writing() as connection:
             states = self._states(connection, now)
-            case = cases.claim(connection, states, self._name, now, now + self._lease)
-            report = cases.report_of(connection, case) if case else None
-        if case is None or report is None:
+            claimed = cases.claim(connection, states, self._name, now, now + self._lease, self._at_once)
+            reports = cases.reports_of(connection, claimed)
+        if not claimed:
             return self._expire(now)
-        try:
-            held: Case | None = case
-            while held is not None:
-                held = self._steps[held.state](held, report, self._clock())
-        except (IllegalMove, LeaseLost) as refused:  # somebody else moved it meanwhile: look again
-            log.info("case moved by another", extra=case.in_log(reason=str(refused)))
+        self._give_up([case for case in claimed if case.state is State.SENDING], now)
+        held = [case for case in claimed if case.state is not State.SENDING]
+        plans = self._planner.plans(held, reports, now)
+        if State.QUEUED in states:
+            self._send(self._with_pictures(plans, reports, now))
+        else:
+            self._write(plans, {})
         return True
 
     def _states(self, connection: Connection, now: datetime) -> tuple[State, ...]:
@@ -147,7 +158,7 @@ class Worker:
         if self._sender_free_at and now < self._sender_free_at:
             return _PREPARED
         paused = {pause.scope for pause in sends.pauses(connection)}
-        ours = {sends.SENDER, f"template:{self._writer.template.name}"}
+        ours = {sends.SENDER, f"template:{self._template.name}"}
         return _PREPARED if paused & ours else _WORKED
 
     def _sleep_s(self) -> float:
@@ -157,221 +168,218 @@ class Worker:
         waits = [(at - now).total_seconds() for at in times if at and at > now]
         return min([*waits, _LONGEST_SLEEP_S])
 
-    def _move(self, case: Case, event: Event, now: datetime, why: str = "", **changes: Unpack[Changes]) -> None:
-        """Move a case in hand and let it go."""
-        with self._store.writing() as connection:
-            moved = cases.move(connection, case.case_id, event, now, why=why, holder=self._name, **changes)
-        log.info("case moved", extra=case.in_log(from_state=case.state, to_state=moved.state, reason=why))
-
-    def _carry(self, case: Case, event: Event, now: datetime) -> Case:
-        """Move a case in hand and keep it."""
-        with self._store.writing() as connection:
-            moved = self._renew(connection, case, event, now)
-        log.info("case moved", extra=case.in_log(from_state=case.state, to_state=moved.state))
-        return moved
-
-    def _renew(
-        self, connection: Connection, case: Case, event: Event, now: datetime, why: str = "", **changes: Unpack[Changes]
-    ) -> Case:
-        until = now + self._lease
-        return cases.move(connection, case.case_id, event, now, why=why, holder=self._name, keep_until=until, **changes)
-
-    def _ask_again(self, case: Case, unavailable: Unavailable, now: datetime) -> None:
-        """Later, as often as it takes; but not for ever when the registry answers wrongly."""
-        if unavailable.answered and case.tries + 1 >= self._most_tries:
-            self._doubt(case, (Reason.WRONG_ANSWER,), now)
-            return
-        until = now + wait_for_registry(now - case.changed_at, self._chance())
-        with self._store.writing() as connection:
-            cases.put_off(connection, case, until, tried=unavailable.answered)
-
-    def _doubt(self, case: Case, reasons: tuple[str, ...], now: datetime) -> None:
-        listed = ",".join(reasons)
-        self._move(case, Event.DOUBTED, now, why=listed, reasons=listed, tries=0)
-
-    def _validate(self, case: Case, report: ViolationReport, now: datetime) -> Case | None:
-        has_law = self._writer.offence(report) is not None
-        reasons = validation.doubts(report, now, self._report_max_age, has_law)
-        if reasons:
-            self._doubt(case, reasons, now)
-            return None
-        return self._carry(case, Event.PASSED, now)
-
-    def _owner(self, case: Case, report: ViolationReport, purpose: str, now: datetime) -> Match | None:
-        """The owner to write to; None when the case was put off, withdrawn or sent to a person instead."""
-        began_s = time.monotonic()
-        found = self._registry.lookup(case.plate, now, purpose, case.case_id)
-        is_wrong = isinstance(found, Unavailable) and found.answered  # of one plate; nobody is woken for it
-        LOOKUPS.labels("wrong_answer" if is_wrong else word(found)).observe(time.monotonic() - began_s)
-        if isinstance(found, Unavailable):
-            self._ask_again(case, found, now)
-            return None
-        if isinstance(found, Match) and found.owner.electric and case.kind == _ODD_EVEN:
-            self._move(case, Event.WAS_WITHDRAWN, now, why="electric vehicle: exempt from odd-even")
-            return None
-        reasons = doubts(found, report.plate, case.occurred_at, now, self._snapshot_max_age)
-        if case.approved:
-            reasons = tuple(reason for reason in reasons if reason not in OVERRULABLE)
-        if case.approved and case.state is State.VALIDATED and reasons == (Reason.NO_MOBILE,):
-            self._move(case, Event.UNREACHABLE, now, reasons=Reason.NO_MOBILE)
-            return None
-        if reasons:
-            self._doubt(case, reasons, now)
-            return None
-        assert isinstance(found, Match)
-        return found
-
-    def _find_owner(self, case: Case, report: ViolationReport, now: datetime) -> Case | None:
-        if self._writer.offence(report) is None:  # a person cannot approve what no law describes
-            self._doubt(case, (validation.Doubt.NO_LAW,), now)
-            return None
-        return self._carry(case, Event.OWNER_FOUND, now) if self._owner(case, report, "notice", now) else None
-
-    def _compose(self, case: Case, report: ViolationReport, now: datetime) -> None:
-        try:
-            self._writer.write(case, report, self._writer.last_day(now))
-        except NoticeTooLong:
-            self._doubt(case, ("notice_too_long",), now)
-        else:
-            self._move(case, Event.COMPOSED, now, tries=0)
-
-    def _send(self, case: Case, report: ViolationReport, now: datetime) -> None:
-        if case.tries >= self._most_tries:
-            self._move(case, Event.REFUSED, now, why=f"tried {case.tries} times", reasons="tried_too_often")
-            return
-        match = self._owner(case, report, "send", now)
-        phone = mobile(match.owner.phone) if match else None
-        media_id = self._media(case, now) if phone else None
-        if phone and media_id:
-            last_day = self._writer.last_day(now)
-            notice = self._writer.write(case, report, last_day)
-            attempt_id = self._attempt(case, self._writer.deadline(last_day), now)
-            answer = self._client.send(self._message(notice, phone, media_id, attempt_id))
-            self._settle(case, attempt_id, answer, self._clock())
-
-    def _media(self, case: Case, now: datetime) -> str | None:
-        """The uploaded picture's id; None when it could not be uploaded and the case was put off or given up."""
-        if case.media_id and case.media_at and now - case.media_at < _MEDIA_LIFE:
-            return case.media_id
+    def _with_pictures(
+        self, plans: Mapping[int, Plan], reports: Mapping[int, ViolationReport], now: datetime
+    ) -> Mapping[int, Plan]:
+        """The plans, with the pictures uploaded of all that are ready and have none yet."""
+        bare = {
+            key: plan.then for key, plan in plans.items() if isinstance(plan.then, Ready) and not plan.then.media_id
+        }
+        if not bare:
+            return plans
         with self._store.reading() as connection:
-            places = cases.evidence_paths(connection, case)
+            places = cases.evidence_of(connection, {case_id: reports[case_id] for case_id in bare})
+        uploads = self._pool.map(self._upload, [plans[key].case for key in bare], [places[key] for key in bare])
+        found = dict(zip(bare, uploads, strict=True))
+        self._heed([each for each in found.values() if not isinstance(each, Uploaded | Unread | None)], now)
+        then = {case_id: self._with_picture(bare[case_id], found[case_id], now) for case_id in bare}
+        return {key: replace(plan, then=then.get(key, plan.then)) for key, plan in plans.items()}
+
+    def _upload(self, case: Case, places: Mapping[str, str]) -> Uploaded | Failure | Unread | None:
+        """What came of the picture's upload; None when there is no picture."""
         try:
             picture = self._evidence.read(next((places[role] for role in HEADERS if role in places), ""))
         except StoreError:
             log.exception("case waits for its picture", extra=case.in_log())
-            with self._store.writing() as connection:
-                cases.put_off(connection, case, now + _EVIDENCE_WAIT)
-            return None
-        if picture is None:
-            self._doubt(case, (validation.Doubt.PICTURES_MISSING,), now)
-            return None
-        uploaded = self._client.upload(picture)
+            return Unread()
+        return self._client.upload(picture) if picture else None
+
+    def _with_picture(
+        self, ready: Ready, uploaded: Uploaded | Failure | Unread | None, now: datetime
+    ) -> Ready | Ends | Waits:
+        if uploaded is None:
+            return doubted(validation.Doubt.PICTURES_MISSING)
+        if isinstance(uploaded, Unread):
+            return Waits(now + _EVIDENCE_WAIT)
         if isinstance(uploaded, Uploaded):
-            with self._store.writing() as connection:
-                cases.keep_media(connection, case.case_id, uploaded.media_id, now)
-            return uploaded.media_id
-        self._slow_down(uploaded, now)
+            return replace(ready, media_id=uploaded.media_id)
         if event_after(uploaded) is Event.DEFERRED:
-            with self._store.writing() as connection:
-                self._stop(connection, uploaded, now)
-                wait = wait_after(uploaded, case.tries + 1, self._chance())
-                cases.put_off(connection, case, now + wait, tried=is_own_fault(uploaded))
-        else:
-            self._move(case, Event.REFUSED, now, why="picture refused", reasons=f"whatsapp.{uploaded.code}")
-        return None
+            wait = wait_after(uploaded, ready.tries + 1, self._chance())
+            return Waits(now + wait, tried=is_own_fault(uploaded))
+        return Ends(Event.REFUSED, "picture refused", {"reasons": f"whatsapp.{uploaded.code}"})
 
-    def _attempt(self, case: Case, deadline: datetime, now: datetime) -> str:
-        """The attempt, on the disk before the request leaves. Raises LeaseLost."""
-        changes: Changes = {"tries": case.tries + 1, "deadline": deadline}
-        with self._store.writing() as connection:
-            attempt_id = sends.start_attempt(connection, case.case_id, now)
-            self._renew(connection, case, Event.ATTEMPTED, now, why=attempt_id, **changes)
-        return attempt_id
+    def _send(self, plans: Mapping[int, Plan]) -> None:
+        """Write the plans down, with an attempt for each notice that is ready; only then send, all at once."""
+        ready = {case_id: plan.then for case_id, plan in plans.items() if isinstance(plan.then, Ready)}
+        attempts = {case_id: sends.new_attempt_id() for case_id in ready}
+        # Should the commit break off, nobody knows whether it took place; that nothing was sent is certain.
+        self._unwritten = [Sent(plans[key].case, ready[key], attempts[key], _NEVER_LEFT) for key in ready]
+        moved = self._write(plans, attempts)
+        self._unwritten = ()
+        flying = [case_id for case_id in ready if case_id in moved]
+        answers = self._pool.map(self._client.send, [self._message(ready[key], attempts[key]) for key in flying])
+        self._unwritten = [
+            Sent(plans[key].case, ready[key], attempts[key], answer)
+            for key, answer in zip(flying, answers, strict=True)
+        ]
+        self._settle(self._unwritten)
 
-    def _message(self, notice: Notice, phone: str, media_id: str, attempt_id: str) -> TemplateMessage:
+    def _message(self, ready: Ready, attempt_id: str) -> TemplateMessage:
+        assert ready.media_id is not None
         return TemplateMessage(
-            to=phone.removeprefix("+"),
+            to=ready.phone.removeprefix("+"),
             callback=attempt_id,
-            template=self._writer.template.name,
-            language=self._writer.template.language,
-            media_id=media_id,
-            body=notice.parameters,
-            url_suffix=notice.url_suffix,
-            payloads=notice.payloads,
+            template=self._template.name,
+            language=self._template.language,
+            media_id=ready.media_id,
+            body=ready.notice.parameters,
+            url_suffix=ready.notice.url_suffix,
+            payloads=ready.notice.payloads,
         )
 
-    def _settle(self, case: Case, attempt_id: str, answer: Answer, now: datetime) -> None:
-        """Write down how a send ended, unless WhatsApp's own call has told it already."""
+    def _write(self, plans: Mapping[int, Plan], attempts: Mapping[int, str]) -> set[int]:
+        """Let happen what is planned; the cases that were still this worker's. On the disk when this returns."""
+        now, moved = self._clock(), set()
         with self._store.writing() as connection:
-            if not sends.is_open(connection, attempt_id):
-                return
-            if isinstance(answer, Accepted):
-                sends.end_attempt(connection, attempt_id, AttemptState.ACCEPTED, now, answer.wamid)
-                _tell(connection, case, Event.WAS_ACCEPTED, now, who="whatsapp")
-            elif isinstance(answer, Unknown):
-                sends.end_attempt(connection, attempt_id, AttemptState.UNKNOWN, now)
-                if sends.is_last(connection, case.case_id, attempt_id):
-                    _tell(connection, case, Event.UNCLEAR, now, why=answer.why, reasons=answer.why)
-            else:
-                self._settle_failure(connection, case, attempt_id, answer, now)
-        if isinstance(answer, Accepted):
-            NOTICE_DELAY.observe((now - case.occurred_at).total_seconds())
-        log.info("sent", extra=case.in_log(outcome=word(answer), code=code_label(answer)))
+            moves = Moves(connection, plans)
+            for case_id, plan in plans.items():
+                try:
+                    self._carry_out(moves, plan, attempts.get(case_id), now)
+                except (IllegalMove, LeaseLost) as refused:  # somebody else moved it meanwhile
+                    log.info("case moved by another", extra=plan.case.in_log(reason=str(refused)))
+                else:
+                    moved.add(case_id)
+            moves.write()
+            sends.start_attempts(connection, {key: each for key, each in attempts.items() if key in moved}, now)
+        return moved
 
-    def _settle_failure(
-        self, connection: Connection, case: Case, attempt_id: str, failure: Failure, now: datetime
-    ) -> None:
-        sends.end_attempt(connection, attempt_id, AttemptState.FAILED, now, code=failure.code)
-        self._stop(connection, failure, now)
-        self._slow_down(failure, now)
-        if not sends.is_last(connection, case.case_id, attempt_id):
+    def _carry_out(self, moves: Moves, plan: Plan, attempt_id: str | None, now: datetime) -> None:
+        """Let one plan happen. Raises IllegalMove, LeaseLost."""
+        case_id, state, until = plan.case.case_id, plan.case.state, now + self._lease
+        while state is not plan.comes_to:
+            again: Changes = {"tries": 0} if state is State.OWNER_RESOLVED else {}
+            state = moves.move(case_id, WAY[state], now, holder=self._name, keep_until=until, **again)
+        match plan.then:
+            case Ends(event, why, changes):
+                state = moves.move(case_id, event, now, why=why, holder=self._name, **changes)
+            case Waits(next_at, tried):
+                moves.put_off(case_id, next_at, self._name, tried=tried)
+            case Ready() if attempt_id is None:
+                moves.put_off(case_id, None, self._name)
+            case Ready(deadline=deadline, tries=tries):
+                state = moves.move(
+                    case_id,
+                    Event.ATTEMPTED,
+                    now,
+                    why=attempt_id,
+                    holder=self._name,
+                    keep_until=until,
+                    tries=tries + 1,
+                    deadline=deadline,
+                )
+        log.info("case moved", extra=plan.case.in_log(from_state=plan.case.state, to_state=state))
+
+    def _settle(self, sent: Sequence[Sent]) -> None:
+        """Write down how sends ended, unless WhatsApp's own calls have told it already; twice does no harm."""
+        if not sent:
             return
-        next_at = now + wait_after(failure, case.tries + 1, self._chance())
-        why = f"{type(failure).__name__}, code {failure.code}"
-        tries = case.tries + is_own_fault(failure)
-        changes: Changes = {"next_at": next_at, "tries": tries, "reasons": f"whatsapp.{failure.code}"}
-        _tell(connection, case, event_after(failure), now, who="whatsapp", why=why, **changes)
-
-    def _give_up(self, case: Case, report: ViolationReport, now: datetime) -> None:
-        """Nobody saw how this send ended, and nobody is waiting for it any more."""
+        now = self._clock()
+        self._heed([each.answer for each in sent if not isinstance(each.answer, Accepted | Unknown)], now)
         with self._store.writing() as connection:
-            for attempt in sends.attempts_of(connection, case.case_id):
+            attempts = Attempts(connection, ids={each.attempt_id for each in sent})
+            ended = [each for each in sent if attempts.is_open(each.attempt_id)]
+            moves = Moves(connection, {each.case.case_id for each in ended})
+            failed = {each.case.case_id for each in ended if not isinstance(each.answer, Accepted)}
+            ids = sends.attempt_ids(connection, failed)
+            for each in ended:
+                is_last = ids.get(each.case.case_id, [each.attempt_id])[-1] == each.attempt_id
+                self._settle_one(attempts, moves, each, is_last, now)
+            attempts.write()
+            moves.write()
+        self._unwritten = ()
+        for each in ended:
+            if isinstance(each.answer, Accepted):
+                NOTICE_DELAY.observe((now - each.case.occurred_at).total_seconds())
+            log.info("sent", extra=each.case.in_log(outcome=word(each.answer), code=code_label(each.answer)))
+
+    def _settle_one(self, attempts: Attempts, moves: Moves, sent: Sent, is_last: bool, now: datetime) -> None:
+        """How one send ended; only the case's last attempt decides about the case when it failed."""
+        answer, case, tries = sent.answer, sent.case, sent.ready.tries
+        if isinstance(answer, Accepted):
+            attempts.end(sent.attempt_id, AttemptState.ACCEPTED, now, answer.wamid)
+            _tell(moves, case, Event.WAS_ACCEPTED, now, who="whatsapp")
+        elif isinstance(answer, Unknown):
+            attempts.end(sent.attempt_id, AttemptState.UNKNOWN, now)
+            if is_last:
+                _tell(moves, case, Event.UNCLEAR, now, why=answer.why, reasons=answer.why)
+        else:
+            attempts.end(sent.attempt_id, AttemptState.FAILED, now, code=answer.code)
+            if is_last:
+                next_at = now + wait_after(answer, tries + 1, self._chance())
+                why = f"{type(answer).__name__}, code {answer.code}"
+                changes: Changes = {
+                    "next_at": next_at,
+                    "tries": tries + is_own_fault(answer),
+                    "reasons": f"whatsapp.{answer.code}",
+                }
+                _tell(moves, case, event_after(answer), now, who="whatsapp", why=why, **changes)
+                if sent.ready.media_id and sent.ready.media_id != case.media_id:
+                    moves.keep_media(case.case_id, sent.ready.media_id, now)
+
+    def _give_up(self, left: Sequence[Case], now: datetime) -> None:
+        """Nobody saw how these sends ended, and nobody is waiting for them any more."""
+        if not left:
+            return
+        with self._store.writing() as connection:
+            attempts = Attempts(connection, case_ids={case.case_id for case in left})
+            for attempt in attempts:
                 if attempt.state is AttemptState.STARTED:
-                    sends.end_attempt(connection, attempt.attempt_id, AttemptState.UNKNOWN, now)
-            why, reason = "stopped while sending", "stopped_while_sending"
-            cases.move(connection, case.case_id, Event.UNCLEAR, now, why=why, holder=self._name, reasons=reason)
-        WHATSAPP.labels("send", "cut_off", "").inc()
-        log.warning("a send was cut off; the case is unknown until WhatsApp or you decide", extra=case.in_log())
+                    attempts.end(attempt.attempt_id, AttemptState.UNKNOWN, now)
+            moves = Moves(connection, {case.case_id for case in left})
+            for case in left:
+                why, reason = "stopped while sending", "stopped_while_sending"
+                _tell(moves, case, Event.UNCLEAR, now, why=why, holder=self._name, reasons=reason)
+            attempts.write()
+            moves.write()
+        for case in left:
+            WHATSAPP.labels("send", "cut_off", "").inc()
+            log.warning("a send was cut off; the case is unknown until WhatsApp or you decide", extra=case.in_log())
 
-    def _stop(self, connection: Connection, failure: Failure, now: datetime) -> None:
-        if scope := paused_scope(failure, self._writer.template.name):
-            sends.stop(connection, scope, failure.code, now)
-            log.error("sending is paused until you resume it", extra={"scope": scope, "code": failure.code})
-
-    def _slow_down(self, failure: Failure, now: datetime) -> None:
-        if isinstance(failure, Throttled) and failure.scope is Scope.SENDER:
-            self._sender_free_at = now + wait_after(failure, 1, self._chance())
+    def _heed(self, failures: Sequence[Failure], now: datetime) -> None:
+        """Slow down or stop, where WhatsApp says so."""
+        for failure in failures:
+            if isinstance(failure, Throttled) and failure.scope is Scope.SENDER:
+                self._sender_free_at = now + wait_after(failure, 1, self._chance())
+        stops = {scope: failure.code for failure in failures if (scope := paused_scope(failure, self._template.name))}
+        if stops:
+            with self._store.writing() as connection:
+                for scope, code in sorted(stops.items()):
+                    sends.stop(connection, scope, code, now)
+                    log.error("sending is paused until you resume it", extra={"scope": scope, "code": code})
 
     def _expire(self, now: datetime) -> bool:
         """End the wait for owners whose time is over; whether there were any."""
         with self._store.writing() as connection:
             late = cases.past_deadline(connection, TOLD, now, limit=100)
+            moves = Moves(connection, {case.case_id for case in late})
             for case in late:
-                cases.move(connection, case.case_id, Event.DEADLINE_PASSED, now)
+                moves.move(case.case_id, Event.DEADLINE_PASSED, now)
+            moves.write()
         return bool(late)
 
 
 def _tell(
-    connection: Connection,
+    moves: Moves,
     case: Case,
     event: Event,
     now: datetime,
     who: str = cases.MACHINE,
     why: str = "",
+    holder: str | None = None,
     **changes: Unpack[Changes],
 ) -> None:
     """Let an answer happen to its case; a case that has gone elsewhere in the meantime stays there."""
     try:
-        cases.move(connection, case.case_id, event, now, who=who, why=why, **changes)
-    except IllegalMove as late:
+        moves.move(case.case_id, event, now, who=who, why=why, holder=holder, **changes)
+    except (IllegalMove, LeaseLost) as late:
         log.info("news of a case that has moved on", extra=case.in_log(reason=str(late)))

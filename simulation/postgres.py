@@ -43,7 +43,11 @@ class Postgres:
         self._process: subprocess.Popen[bytes] | None = None
         if _unprivileged():
             shutil.chown(self._folder, "postgres", "postgres")
-        self._run("initdb", "--auth=trust", "--username=cakra", "--encoding=UTF8", "--no-sync", "--no-instructions")
+        try:
+            self._run("initdb", "--auth=trust", "--username=cakra", "--encoding=UTF8", "--no-sync", "--no-instructions")
+        except BaseException:
+            self.remove()
+            raise
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             self.port = int(probe.getsockname()[1])

@@ -37,6 +37,20 @@ def postgres_server() -> Iterator[Postgres]:
 
 
 @pytest.fixture
+def mortal_server() -> Iterator[Postgres]:
+    """A server of one test's own, to be killed."""
+    found = binaries()
+    if found is None:
+        pytest.skip("PostgreSQL is not installed (Debian: postgresql)")
+    server = Postgres(found)
+    try:
+        server.start()
+        yield server
+    finally:
+        server.remove()
+
+
+@pytest.fixture
 def postgres(postgres_server: Postgres) -> str:
     """The URL of an empty PostgreSQL database."""
     return postgres_server.create()

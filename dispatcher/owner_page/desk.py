@@ -10,7 +10,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from dispatcher import cases, replies
-from dispatcher.cases import Case
+from dispatcher.cases import Case, Moves
 from dispatcher.evidence import SHOWN_TO_OWNERS
 from dispatcher.notice import Notice
 from dispatcher.owner_page import ticket
@@ -93,7 +93,11 @@ class Desk:
         """Hear an answer; False when the case has moved on meanwhile and cannot be answered so."""
         try:
             with self.store.writing() as connection:
-                replies.hear(connection, shown.case, answer, now, reason=reason)
+                case_id = shown.case.case_id
+                moves = Moves(connection, [case_id])
+                said = [entry for entry in cases.history(connection, case_id) if entry.who == replies.OWNER]
+                replies.hear(moves, case_id, answer, now, len(said), reason=reason)
+                moves.write()
         except IllegalMove:
             return False
         return True

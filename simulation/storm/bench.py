@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import multiprocessing
 import os
+import signal
 import sys
 import tempfile
 import time
@@ -20,9 +21,9 @@ from pathlib import Path
 
 from sqlalchemy import select
 
-from dispatcher.app import load_parts, utc_now
+from dispatcher.app import load_parts, make_planner, utc_now
 from dispatcher.hearing import Hearing
-from dispatcher.intake import Intake
+from dispatcher.intake import Incoming, Intake
 from dispatcher.owners import SnapshotRegistry
 from dispatcher.schema import cases
 from dispatcher.settings import load_settings
@@ -35,6 +36,8 @@ from simulation.storm.world import World
 from wire.topics import UpTopic
 
 PICTURE_BYTES = 100_000
+_AT_ONCE = 20
+"""Messages that mosquitto sends before the first is acknowledged, unless it is told otherwise."""
 _TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 _WAITING = (State.EVIDENCE_COMPLETE, State.VALIDATED, State.OWNER_RESOLVED, State.QUEUED, State.SENDING)
 
@@ -93,10 +96,10 @@ def tree_cpu_s(root: int) -> float:
 class Bench:
     """One database and one WhatsApp, measured again as the database fills."""
 
-    def __init__(self, folder: Path, people: int) -> None:
-        self._units = town.units(4)
-        self.world = World(folder, self._units, town.registry(range(people)), {}, messages_per_s=1e6, calls_back=False)
-        self._config = folder / "dispatcher-1.yaml"
+    def __init__(self, world: World, units: tuple[town.Unit, ...]) -> None:
+        self._units = units
+        self.world = world
+        self._config = world.folder / "dispatcher-1.yaml"
         self._next = 0
         self.stored = 0
         self.world.whatsapp.start()
@@ -119,17 +122,21 @@ class Bench:
         )
 
     def intake(self, violations: int, what: str = "intake") -> Figures:
-        """Reports and pictures as they come from the broker, one after another."""
+        """Reports and pictures as they come from the broker."""
         settings = load_settings(self._config)
         parts = load_parts(settings)
         intake = Intake(self.world.store, parts.evidence, parts.units)
         people = range(self._next, self._next + violations)
         self._next += violations
-        incidents = list(town.incidents(people, self._units, datetime.now(UTC), PICTURE_BYTES))
+        incidents = town.incidents(people, self._units, datetime.now(UTC), PICTURE_BYTES)
+        messages = [
+            Incoming(UpTopic(incident.unit_id, said.kind), said.payload)
+            for incident in incidents
+            for said in incident.said
+        ]
         with self._measured(what, violations, time.process_time) as found:
-            for incident in incidents:
-                for said in incident.said:
-                    intake.take(UpTopic(incident.unit_id, said.kind), said.payload, utc_now())
+            for first in range(0, len(messages), _AT_ONCE):
+                intake.take_all(messages[first : first + _AT_ONCE], utc_now())
         self.stored += violations
         return found[0]
 
@@ -167,14 +174,11 @@ def _send_all(config: str, name: str) -> float:
         store,
         parts.evidence,
         Hearing(store, parts.writer.mac_key, parts.writer.template.name),
-        SnapshotRegistry(store, parts.sealer),
-        parts.writer,
+        make_planner(parts, SnapshotRegistry(store, parts.sealer)),
         client,
         name=name,
+        at_once=settings.whatsapp.at_once,
         lease=timedelta(minutes=1),
-        most_tries=8,
-        report_max_age=timedelta(days=3),
-        snapshot_max_age=timedelta(days=30),
         clock=utc_now,
     )
     began_s = time.process_time()
@@ -197,21 +201,23 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--violations", type=int, default=300, help="in each measurement")
     parser.add_argument("--stored", type=int, nargs="*", default=[10_000, 1_000_000], help="measure again so full")
     arguments = parser.parse_args(argv)
-    number = arguments.violations
-    with tempfile.TemporaryDirectory(prefix="cakra-bench-") as folder:
-        bench = Bench(Path(folder), people=number * (3 + 2 * len(arguments.stored)))
-        try:
-            print(HEAD)
-            bench.intake(number)
-            bench.sending("", 1)  # what is measured after it finds everything imported, planned and cached
-            for stored in arguments.stored:
-                bench.fill(stored)
-                print(bench.intake(number).row(), flush=True)
-                print(bench.sending("work to send", 1).row(), flush=True)
-            bench.intake(number)
-            print(bench.sending("work to send, two dispatchers", 2).row(), flush=True)
-        finally:
-            bench.world.remove()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    number, units = arguments.violations, town.units(4)
+    owners = town.registry(range(number * (3 + 2 * len(arguments.stored))))
+    with (
+        tempfile.TemporaryDirectory(prefix="cakra-bench-") as folder,
+        World(Path(folder), units, owners, {}, messages_per_s=1e6, calls_back=False) as world,
+    ):
+        bench = Bench(world, units)
+        print(HEAD)
+        bench.intake(number)
+        bench.sending("", 1)  # what is measured after it finds everything imported, planned and cached
+        for stored in arguments.stored:
+            bench.fill(stored)
+            print(bench.intake(number).row(), flush=True)
+            print(bench.sending("work to send", 1).row(), flush=True)
+        bench.intake(number)
+        print(bench.sending("work to send, two dispatchers", 2).row(), flush=True)
     return 0
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import logging
 import random
+import signal
 import sys
 import tempfile
 import time
@@ -35,6 +36,7 @@ _UNITS = 4
 _STALLED_S = 600.0
 """Nothing takes so long; whoever waits longer waits for ever."""
 _POLL_S = 0.5
+_INTERRUPTED = 130
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,14 +88,12 @@ def _victims(rng: random.Random) -> Iterator[tuple[str, ...]]:
 class Storm:
     """One run."""
 
-    def __init__(self, folder: Path, violations: int, strikes: int, seed: int) -> None:
-        people = range(violations)
-        units = town.units(_UNITS)
-        self._violations = violations
-        self._strikes = planned(strikes, seed)
-        self.world = World(folder, units, town.registry(people), town.outcomes(people, seed))
-        self._incidents = tuple(town.incidents(people, units, datetime.now(UTC), seed=seed))
-        self._reporters = [self._reporter(unit.unit_id) for unit in units]
+    def __init__(self, world: World, incidents: Sequence[town.Incident], strikes: Sequence[Strike]) -> None:
+        self.world = world
+        self._violations = len(incidents)
+        self._strikes = strikes
+        self._incidents = incidents
+        self._reporters = [self._reporter(unit_id) for unit_id in sorted({each.unit_id for each in incidents})]
         self._owed = sum(reporter.owed for reporter in self._reporters)
 
     def _reporter(self, unit_id: str) -> Reporter:
@@ -104,13 +104,24 @@ class Storm:
         """Let it blow, and look at what is left. Raises CakraError when a service does not come back."""
         began_s = time.monotonic()
         self.world.start()
-        for reporter in self._reporters:
-            reporter.start()
+        try:
+            for reporter in self._reporters:
+                reporter.start()
+            settled = self._blow(say)
+        finally:
+            for reporter in self._reporters:
+                reporter.stop()
+        return self._judged(settled, time.monotonic() - began_s)
+
+    def _blow(self, say: Callable[[str], None]) -> bool:
+        """Strike as planned and wait for the end; whether it came to rest. Raises CakraError."""
         for strike in self._strikes:
             wait_until(partial(self._has_reached, strike.progress), "any progress", _STALLED_S)
             say(f"{strike.progress:4.0%}  killing {' and '.join(strike.victims)}")
             self._strike(strike)
-        settled = self._settle()
+        return self._settle()
+
+    def _judged(self, settled: bool, seconds: float) -> Outcome:
         expected = {str(incident.event_id): incident.phone for incident in self._incidents}
         told = self.world.told()
         found = faults(expected, self.world.ended(), told)
@@ -120,16 +131,12 @@ class Storm:
             states=Counter({state.value: number for state, number in self.world.states().items()}),
             messages=told.total(),
             strikes=Counter(victim for strike in self._strikes for victim in strike.victims),
-            seconds=time.monotonic() - began_s,
+            seconds=seconds,
         )
-
-    def remove(self) -> None:
-        for reporter in self._reporters:
-            reporter.stop()
-        self.world.remove()
 
     def _has_reached(self, progress: float) -> bool:
         """Whether so much of what is to be said and sent was said and sent. Raises OSError."""
+        self.world.check()
         said = 1 - sum(reporter.owed for reporter in self._reporters) / self._owed
         return (said + self.world.messages() / self._violations) / 2 >= progress
 
@@ -145,40 +152,40 @@ class Storm:
             services[name].start()
 
     def _settle(self) -> bool:
-        """Wait until nothing moves any more; whether it came to that."""
-        try:
-            wait_until(self._is_at_rest, "rest", _STALLED_S)
-        except CakraError:
-            return False
-        return True
+        """Wait until nothing moves any more; whether it came to that. Raises CakraError."""
+        deadline = time.monotonic() + _STALLED_S
+        while not (rests := self._is_at_rest()) and time.monotonic() < deadline:
+            pass
+        return rests
 
     def _is_at_rest(self) -> bool:
         time.sleep(_POLL_S)
+        self.world.check()
         try:
             states = self.world.states()
             done = states[State.DELIVERED] + states[State.UNKNOWN] == states.total() == self._violations
             return done and self.world.is_quiet() and states[State.UNKNOWN] == self._violations - self.world.messages()
-        except StoreError:
+        except (OSError, StoreError):
             return False
 
 
 def storm(folder: Path, violations: int, strikes: int, seed: int, say: Callable[[str], None] = print) -> Outcome:
-    """One storm from its beginning to its end. Raises CakraError."""
-    blowing = Storm(folder, violations, strikes, seed)
-    try:
-        return blowing.run(say)
-    finally:
-        blowing.remove()
+    """One storm from its beginning to its end; no process of it outlives it. Raises CakraError."""
+    people, units = range(violations), town.units(_UNITS)
+    incidents = tuple(town.incidents(people, units, datetime.now(UTC), seed=seed))
+    with World(folder, units, town.registry(people), town.outcomes(people, seed)) as world:
+        return Storm(world, incidents, planned(strikes, seed)).run(say)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """0 when nothing came to harm, 1 otherwise."""
+    """0 when nothing came to harm, 1 when something did, 130 when it was stopped."""
     parser = argparse.ArgumentParser("fault-run", description=__doc__)
     parser.add_argument("--violations", type=int, default=5000)
     parser.add_argument("--strikes", type=int, help="default: one in 125 violations, at least six")
     parser.add_argument("--seed", type=int, default=20261123)
     parser.add_argument("--keep", type=Path, metavar="FOLDER", help="leave configuration and logs there")
     arguments = parser.parse_args(argv)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     logging.getLogger("sqlalchemy.pool").setLevel(logging.CRITICAL)  # that the database was killed is no news here
     strikes = arguments.strikes if arguments.strikes is not None else max(6, arguments.violations // 125)
     with tempfile.TemporaryDirectory(prefix="cakra-storm-") as temporary:
@@ -189,6 +196,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         except CakraError as error:
             print(f"fault-run: {error}", file=sys.stderr)
             return error.exit_code
+        except KeyboardInterrupt:
+            return _INTERRUPTED
     print(outcome.table())
     return 1 if outcome.faults else 0
 

@@ -7,8 +7,10 @@ import subprocess
 import sys
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
+from types import TracebackType
+from typing import Any, Self
 
 import yaml
 from sqlalchemy import func, select
@@ -30,7 +32,7 @@ TIMEOUT_S = 10.0
 
 
 class World:
-    """All services, made and not started yet."""
+    """All services, PostgreSQL alone started yet; used in a `with` block, at whose end none of them is left."""
 
     def __init__(
         self,
@@ -46,12 +48,37 @@ class World:
         if found is None or broker.mosquitto() is None:
             raise CakraError("the storm needs mosquitto and PostgreSQL; apt install mosquitto postgresql")
         self.folder = folder
-        self.postgres = Postgres(found)
-        self.postgres.start()
+        with ExitStack() as stack:
+            self.postgres = Postgres(found)
+            stack.callback(self.postgres.remove)
+            self.postgres.start()
+            self._make(units, owners, outcomes, messages_per_s, calls_back=calls_back)
+            for service in (self.broker, self.whatsapp, *self.dispatchers):
+                stack.callback(service.stop)
+            stack.callback(self.store.close)
+            self._stack = stack.pop_all()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stack.close()
+
+    def _make(
+        self,
+        units: Sequence[Unit],
+        owners: Iterable[str],
+        outcomes: Mapping[str, str],
+        messages_per_s: float,
+        *,
+        calls_back: bool,
+    ) -> None:
         self._url = self.postgres.create()
         self.ports = {name: free_port() for name in ("broker", "whatsapp", "dispatcher-1", "dispatcher-2")}
         self._write_common(units, owners, outcomes)
-        mosquitto = broker.command(self.ports["broker"], folder / "broker")
+        mosquitto = broker.command(self.ports["broker"], self.folder / "broker")
         self.broker = self._service("broker", mosquitto, lambda: listens(self.ports["broker"]))
         self.whatsapp = self._service(
             "whatsapp",
@@ -67,11 +94,11 @@ class World:
         for service in (self.broker, self.whatsapp, *self.dispatchers):
             service.start()
 
-    def remove(self) -> None:
-        for service in (*self.dispatchers, self.whatsapp, self.broker):
-            service.stop()
-        self.store.close()
-        self.postgres.remove()
+    def check(self) -> None:
+        """Raises CakraError with the last words of a dispatcher that has ended by itself."""
+        for one in self.dispatchers:
+            if one.ended():
+                raise CakraError(f"{one.name} has ended: {one.last_words()} ({one.log})")
 
     def messages(self) -> int:
         """How many messages WhatsApp has accepted."""

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -10,11 +14,40 @@ from simulation import broker
 from simulation.postgres import binaries
 from simulation.storm.run import storm
 
+pytestmark = pytest.mark.acceptance
 
-@pytest.mark.acceptance
-def test_nobody_is_told_twice_and_nothing_is_lost_in_a_storm(tmp_path: Path) -> None:
-    """Every power cut at the centre would otherwise cost a case, or an owner's trust."""
+
+@pytest.fixture(autouse=True)
+def servers() -> None:
     if broker.mosquitto() is None or binaries() is None:
         pytest.skip("mosquitto or PostgreSQL is not on this machine")
+
+
+def test_nobody_is_told_twice_and_nothing_is_lost_in_a_storm(tmp_path: Path) -> None:
+    """Every power cut at the centre would otherwise cost a case, or an owner's trust."""
     outcome = storm(tmp_path, violations=100, strikes=5, seed=20261123)
     assert outcome.faults == ()
+
+
+def test_a_storm_that_is_interrupted_leaves_no_process_behind(tmp_path: Path) -> None:
+    """Whoever stops a long run would otherwise find brokers and databases that nobody owns, run after run."""
+    command = [sys.executable, "-um", "simulation.storm.run", "--violations", "50", "--keep", str(tmp_path / "storm")]
+    environment = {**os.environ, "TMPDIR": str(tmp_path)}
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as process:
+        assert process.stdout is not None
+        assert "killing" in process.stdout.readline()
+        assert len(_running(tmp_path)) > 3
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(timeout=60) == 130
+    assert _running(tmp_path) == []
+
+
+def _running(folder: Path) -> list[str]:
+    """The command lines of processes that were given something in a folder (Linux)."""
+    lines = []
+    for file in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            lines.append(file.read_bytes().replace(b"\0", b" ").decode(errors="replace"))
+        except OSError:
+            continue  # it has ended meanwhile
+    return [line for line in lines if str(folder) in line and "simulation.storm.run" not in line]

@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import socket
+import struct
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta, timezone
+from threading import Thread
 from typing import Any, TypeAlias
 
 import pytest
 from dispatcher_world import NOW, UNIT, event_id, report
 from sqlalchemy import event, insert, select
 
-from dispatcher import cases, sends
-from dispatcher.cases import Case, LeaseLost
+from dispatcher import cases, engine, sends
+from dispatcher.cases import Case, LeaseLost, Moves
 from dispatcher.engine import hold
-from dispatcher.errors import StoreError, UnstorableError
+from dispatcher.errors import AwayError, StoreError, UnstorableError
 from dispatcher.schema import counter, evidence, pause
 from dispatcher.store import Store, count, counters, insert_new
 from dispatcher.workflow import LINE, Event, State
-from simulation.postgres import Postgres, binaries
+from simulation.postgres import Postgres
 
 OpenStore: TypeAlias = Callable[..., Store]
 MINUTE = timedelta(minutes=1)
@@ -31,13 +34,16 @@ def store(open_store: OpenStore, database: str) -> Store:
 def opened(store: Store, number: int = 1) -> Case:
     """A case that waits for a worker."""
     with store.writing() as connection:
-        case = cases.open_case(connection, report(number), NOW)
+        cases.open_cases(connection, [report(number)], NOW)
+        case = cases.by_event(connection, UNIT, str(event_id(number)))
+        assert case is not None
         return cases.move(connection, case.case_id, Event.EVIDENCE_ARRIVED, NOW)
 
 
 def claim(store: Store, worker: str, now: datetime = NOW) -> Case | None:
     with store.writing() as connection:
-        return cases.claim(connection, (State.EVIDENCE_COMPLETE, State.VALIDATED), worker, now, now + MINUTE)
+        states = (State.EVIDENCE_COMPLETE, State.VALIDATED)
+        return next(iter(cases.claim(connection, states, worker, now, now + MINUTE, limit=1)), None)
 
 
 def move(store: Store, case: Case, event: Event, **lease: Any) -> Case:
@@ -50,7 +56,7 @@ def test_a_transaction_that_fails_leaves_nothing(store: Store) -> None:
 
     def half() -> None:
         with store.writing() as connection:
-            cases.open_case(connection, report(), NOW)
+            cases.open_cases(connection, [report()], NOW)
             raise KeyError
 
     with pytest.raises(KeyError):
@@ -76,11 +82,11 @@ def test_what_is_asked_again_and_again_reads_no_whole_table(open_store: OpenStor
     asked: list[tuple[str, Any]] = []
     with open_store(sqlite).writing() as connection:
         event.listen(connection, "before_cursor_execute", lambda *told: asked.append(told[2:4]))
-        cases.claim(connection, tuple(State), "one", NOW, NOW + MINUTE)
+        cases.claim(connection, tuple(State), "one", NOW, NOW + MINUTE, limit=32)
         cases.past_deadline(connection, LINE, NOW, limit=100)
         cases.next_time(connection, tuple(State))
         cases.listed(connection)
-        sends.next_call(connection)
+        sends.next_calls(connection, limit=100)
         questions = list(asked)
         plans = [connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {words}", values) for words, values in questions]
         steps = [row.detail for plan in plans for row in plan]
@@ -159,7 +165,9 @@ def test_a_worker_that_was_overtaken_cannot_move_the_case(store: Store) -> None:
     with pytest.raises(LeaseLost):
         move(store, case, Event.PASSED, holder="one")
     with store.writing() as connection:
-        cases.put_off(connection, case, NOW + timedelta(days=1))
+        moves = Moves(connection, [case.case_id])
+        moves.put_off(case.case_id, NOW + timedelta(days=1), "one")
+        moves.write()
     moved = move(store, case, Event.PASSED, holder="two", keep_until=NOW + 3 * MINUTE)
     assert (moved.worker, moved.lease_until, moved.next_at) == ("two", NOW + 3 * MINUTE, None)
 
@@ -188,9 +196,8 @@ def test_a_case_that_another_transaction_is_claiming_is_passed_over(open_store: 
     store = open_store(postgres, migrating=True)
     oldest, next_one = opened(store, 1), opened(store, 2)
     with store.writing() as connection:
-        first = cases.claim(connection, (State.EVIDENCE_COMPLETE,), "one", NOW, NOW + MINUTE)
+        (first,) = cases.claim(connection, (State.EVIDENCE_COMPLETE,), "one", NOW, NOW + MINUTE, limit=1)
         second = claim(store, "two")
-    assert first is not None
     assert second is not None
     assert (first.case_id, second.case_id) == (oldest.case_id, next_one.case_id)
 
@@ -203,16 +210,47 @@ def test_a_hold_ends_with_its_transaction(store: Store) -> None:
             hold(connection, "unit/event")
 
 
-@pytest.fixture
-def mortal_server() -> Iterator[Postgres]:
-    """A server of one test's own, to be killed."""
-    found = binaries()
-    if found is None:
-        pytest.skip("PostgreSQL is not installed (Debian: postgresql)")
-    server = Postgres(found)
-    server.start()
-    yield server
-    server.remove()
+def test_what_nobody_can_mend_by_waiting_is_told_apart(store: Store) -> None:
+    """A dispatcher that waits for its own bug to pass looks well and does nothing."""
+
+    def ask_nonsense() -> None:
+        with store.reading() as connection:
+            connection.exec_driver_sql("SELECT nothing FROM nowhere")
+
+    with pytest.raises(StoreError) as caught:
+        ask_nonsense()
+    assert not isinstance(caught.value, AwayError)
+
+
+def test_a_file_that_another_process_holds_is_waited_for(
+    open_store: OpenStore, sqlite: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A backup that locks the file for a minute must not end the dispatcher."""
+    monkeypatch.setattr(engine, "_BUSY_TIMEOUT_S", 0)
+    store = open_store(sqlite)
+
+    def wait_in_vain() -> None:
+        with store.writing() as connection, open_store(sqlite).writing():
+            count(connection, "never")
+
+    with pytest.raises(AwayError, match="database is locked"):
+        wait_in_vain()
+
+
+def test_a_server_that_hangs_up_on_a_greeting_is_waited_for(open_store: OpenStore) -> None:
+    """A server that is killed just then would end the dispatcher with it."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def hang_up() -> None:
+            caller, _ = server.accept()
+            caller.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            caller.close()
+
+        thread = Thread(target=hang_up)
+        thread.start()
+        with pytest.raises(AwayError, match=r"^database: "):
+            open_store(f"postgresql://cakra@127.0.0.1:{server.getsockname()[1]}/cakra")
+        thread.join()
 
 
 def test_a_server_that_was_killed_costs_what_was_not_committed_and_no_more(
@@ -232,9 +270,9 @@ def test_a_server_that_was_killed_costs_what_was_not_committed_and_no_more(
         with store.reading() as connection:
             return counters(connection)
 
-    with pytest.raises(StoreError, match=r"^database: "):
+    with pytest.raises(AwayError, match=r"^database: "):
         killed()
-    with pytest.raises(StoreError, match=r"^database: "):
+    with pytest.raises(AwayError, match=r"^database: "):
         read()
     mortal_server.start()
     assert read() == {"kept": 1}

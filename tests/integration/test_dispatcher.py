@@ -22,6 +22,7 @@ from brokers import Broker, eventually
 from dispatcher_world import PASSWORD, PHONE, PICTURES, ROOT, UNIT, event_id, evidence, report, signed, write_config
 from paho.mqtt.enums import CallbackAPIVersion
 
+from simulation.postgres import Postgres
 from simulation.visitor import Visitor
 from simulation.whatsapp.app import create_app
 from simulation.whatsapp.registry import load_templates
@@ -256,3 +257,34 @@ def test_a_killed_dispatcher_forgets_and_doubles_nothing(
     assert unit.acks[-1].result is AckResult.DUPLICATE
     assert dispatcher.is_in("delivered")()
     assert len(ask(f"{whatsapp}/sim/messages")) == 1
+
+
+def test_a_database_that_breaks_is_waited_for(
+    mosquitto: Broker,
+    mortal_server: Postgres,
+    simulator: tuple[str, int],
+    tmp_path: Path,
+    make_dispatcher: Callable[..., Dispatcher],
+    make_unit: Callable[[Broker], Unit],
+) -> None:
+    """An update of the server must cost neither a restart nor a violation, and must not flood the log."""
+    whatsapp, _ = simulator
+    log = tmp_path / "dispatcher.log"
+    dispatcher = make_dispatcher(mosquitto, database=mortal_server.create())
+    dispatcher.start()
+    unit = make_unit(mosquitto)
+    mortal_server.kill()
+    unit.say(Up.VIOLATION, signed(report(at=datetime.now(UTC) - timedelta(seconds=5))))
+    for role in (EvidenceRole.CONTEXT, EvidenceRole.PLATE):
+        unit.say(Up.EVIDENCE, evidence(role))
+    for part in ("intake", "worker"):
+        eventually(lambda part=part: f"part={part}" in log.read_text(), f"the {part} waits")  # type: ignore[misc]
+    assert unit.acks == []
+    mortal_server.start()
+    eventually(unit.answered(3), "the unit gets its acks")
+    assert {ack.result for ack in unit.acks} == {AckResult.STORED}
+    eventually(dispatcher.is_in("delivered"), "delivered")
+    assert len(ask(f"{whatsapp}/sim/messages")) == 1
+    assert dispatcher.process is not None
+    assert dispatcher.process.poll() is None
+    assert log.read_text().count(" ERROR ") == 2

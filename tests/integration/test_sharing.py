@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from threading import Event, Thread
 
@@ -12,9 +12,11 @@ from brokers import Broker, eventually
 from dispatcher_world import NOW, UNIT
 from paho.mqtt.enums import CallbackAPIVersion
 
+from dispatcher.intake import Incoming
 from dispatcher.mqtt import MqttService
 from dispatcher.settings import MqttSettings
-from wire.topics import Up, UpTopic, up
+from wire.messages import Ack
+from wire.topics import Up, up
 
 
 class Member:
@@ -28,8 +30,9 @@ class Member:
         self._thread = Thread(target=self.service.run, args=(self._stop,))
         self._thread.start()
 
-    def take(self, topic: UpTopic, payload: bytes, now: datetime) -> None:
-        self.taken.append(payload)
+    def take_all(self, messages: Sequence[Incoming], now: datetime) -> Sequence[Ack | None]:
+        self.taken.extend(message.payload for message in messages)
+        return [None for _ in messages]
 
     def is_connected(self) -> bool:
         return self.service.connected

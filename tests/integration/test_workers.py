@@ -74,7 +74,9 @@ def _open(connection: Connection, kept: EvidenceStore, body: ViolationReport, no
         header = EvidenceHeader(event_id=body.event_id, unit_id=body.unit_id, **said)
         kept.put(place_of(header), PICTURES[piece.role])
         connection.execute(insert(pieces).values(**key, **said, path=place_of(header)))
-    case = cases.open_case(connection, body, now)
+    cases.open_cases(connection, [body], now)
+    case = cases.by_event(connection, body.unit_id, str(body.event_id))
+    assert case is not None
     cases.move(connection, case.case_id, Event.EVIDENCE_ARRIVED, now)
 
 

@@ -14,13 +14,16 @@ from pathlib import Path
 from threading import Event
 
 from dispatcher.answers import Accepted
-from dispatcher.app import load_parts, utc_now
+from dispatcher.app import load_parts, make_planner, utc_now
 from dispatcher.hearing import Hearing
 from dispatcher.owners import SnapshotRegistry
 from dispatcher.settings import load_settings
 from dispatcher.store import Store
 from dispatcher.whatsapp import TemplateMessage, Uploaded
 from dispatcher.worker import Worker
+
+AT_ONCE = 4
+"""Fewer cases at once than the test kills it after."""
 
 
 class FileOfNotices:
@@ -58,14 +61,11 @@ def main(config: str, name: str, file: str, lease_s: str, call: str = "", number
         store,
         parts.evidence,
         Hearing(store, parts.writer.mac_key, parts.writer.template.name),
-        SnapshotRegistry(store, parts.sealer),
-        parts.writer,
+        make_planner(parts, SnapshotRegistry(store, parts.sealer)),
         FileOfNotices(name, Path(file), (call, int(number))),  # type: ignore[arg-type]
         name=name,
+        at_once=AT_ONCE,
         lease=timedelta(seconds=float(lease_s)),
-        most_tries=3,
-        report_max_age=timedelta(days=3),
-        snapshot_max_age=timedelta(days=30),
         clock=utc_now,
     )
     worker.run(Event(), Event())

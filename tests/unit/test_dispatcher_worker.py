@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from threading import Event as Flag
@@ -11,15 +13,15 @@ from typing import Any
 
 import pytest
 from dispatcher_world import NOW, OWNERS, PHONE, PICTURES, UNIT, event_id, evidence, report, signed, write_config
-from sqlalchemy import select
+from sqlalchemy import Connection, select
 
 from dispatcher import cases, decisions, sends
 from dispatcher.access.audit import Actor, Audit
 from dispatcher.answers import Accepted, Answer, Failure, NextChannel, OurBug, Retry, Scope, StopSender, Throttled
 from dispatcher.answers import Unknown as Unclear
-from dispatcher.app import load_parts
+from dispatcher.app import load_parts, make_planner
 from dispatcher.cases import Case
-from dispatcher.errors import StoreError
+from dispatcher.errors import AwayError, StoreError
 from dispatcher.hearing import Hearing
 from dispatcher.intake import Intake
 from dispatcher.owners import SnapshotRegistry
@@ -81,14 +83,11 @@ class World:
             self.store,
             self.parts.evidence,
             Hearing(self.store, self.parts.writer.mac_key, "etle_konfirmasi_v1"),
-            SnapshotRegistry(self.store, self.parts.sealer),
-            self.parts.writer,
+            replace(make_planner(self.parts, SnapshotRegistry(self.store, self.parts.sealer)), most_tries=3),
             self.whatsapp,  # type: ignore[arg-type]
             name=name,
+            at_once=4,
             lease=LEASE,
-            most_tries=3,
-            report_max_age=timedelta(days=3),
-            snapshot_max_age=timedelta(days=30),
             clock=lambda: self.now,
             chance=lambda: 0.0,
         )
@@ -99,10 +98,10 @@ class World:
         zone = self.settings.zone
         import_owners(self.store, self.parts.sealer, path, NOW, zone, lambda row: None, lambda rows: None)
 
-    def arrive(self, body: ViolationReport | None = None) -> None:
+    def arrive(self, body: ViolationReport | None = None, number: int = 1) -> None:
         self.intake.take(UpTopic(UNIT, Up.VIOLATION), signed(body or report()), NOW)
         for role in PICTURES:
-            self.intake.take(UpTopic(UNIT, Up.EVIDENCE), evidence(role), NOW)
+            self.intake.take(UpTopic(UNIT, Up.EVIDENCE), evidence(role, number), NOW)
 
     def work(self, after: timedelta = timedelta()) -> State:
         self.now += after
@@ -110,9 +109,9 @@ class World:
             pass
         return self.case().state
 
-    def case(self) -> Case:
+    def case(self, number: int = 1) -> Case:
         with self.store.reading() as connection:
-            case = cases.by_event(connection, UNIT, str(event_id()))
+            case = cases.by_event(connection, UNIT, str(event_id(number)))
         assert case is not None
         return case
 
@@ -356,30 +355,113 @@ def test_whatsapps_call_may_be_faster_than_its_answer(world: World) -> None:
     assert attempt.state is sends.AttemptState.FAILED
 
 
-def test_an_answer_that_cannot_be_written_down_is_unknown_without_a_restart(
-    world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A disk full for a moment would leave a case in `sending` for as long as the dispatcher runs well."""
+class TwoRounds(Flag):
+    """Lets a worker's `run` sleep once, and stops it when it would sleep again."""
+
+    def __init__(self, stop: Flag) -> None:
+        super().__init__()
+        self._stop = stop
+        self._waits = 0
+
+    def wait(self, timeout: float | None = None) -> bool:
+        self._waits += 1
+        if self._waits == 2:
+            self._stop.set()
+        return True
+
+
+def test_an_answer_waits_for_a_database_that_is_away(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A disk full for a moment must not make a message that WhatsApp has taken one that nobody knows of."""
     world.arrive()
-    real, stop = sends.end_attempt, Flag()
+    real, stop = sends.Attempts.write, Flag()
 
     def full(*_: Any) -> None:
-        monkeypatch.setattr(sends, "end_attempt", real)
-        raise StoreError("database: database or disk is full; nothing was written")
+        monkeypatch.setattr(sends.Attempts, "write", real)
+        raise AwayError("database: database or disk is full; nothing was written")
 
-    class Wake(Flag):
-        waits = 0
-
-        def wait(self, timeout: float | None = None) -> bool:
-            self.waits += 1
-            if self.waits == 2:
-                stop.set()
-            return True
-
-    monkeypatch.setattr(sends, "end_attempt", full)
-    world.worker.run(stop, Wake())
-    assert world.case().state is State.UNKNOWN
+    monkeypatch.setattr(sends.Attempts, "write", full)
+    world.worker.run(stop, TwoRounds(stop))
+    assert world.case().state is State.ACCEPTED
     assert len(world.whatsapp.sent) == 1
+
+
+def test_an_attempt_whose_commit_broke_off_is_made_again(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whether it was committed nobody can see; but that nothing was sent is certain, so no person need look."""
+    world.arrive()
+    writing, start, stop = Store.writing, sends.start_attempts, Flag()
+    breaks = False
+
+    def starting(*arguments: Any) -> None:
+        nonlocal breaks
+        start(*arguments)
+        monkeypatch.setattr(sends, "start_attempts", start)
+        breaks = True
+
+    @contextmanager
+    def broken(store: Store) -> Iterator[Connection]:
+        nonlocal breaks
+        with writing(store) as connection:
+            yield connection
+        if breaks:
+            breaks = False
+            raise AwayError("database: network error")
+
+    monkeypatch.setattr(sends, "start_attempts", starting)
+    monkeypatch.setattr(Store, "writing", broken)
+    world.worker.run(stop, TwoRounds(stop))
+    assert (world.case().state, world.whatsapp.sent) == (State.QUEUED, [])
+    assert world.work(timedelta(minutes=1)) is State.ACCEPTED
+    assert len(world.whatsapp.sent) == 1
+
+
+def test_a_case_withdrawn_in_a_workers_hands_is_not_sent_and_its_neighbours_are(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A worker takes several cases at once; what a person decides about one must hold, and hold up no other."""
+    for number in (1, 2, 3):
+        world.arrive(report(number), number)
+    upload = world.whatsapp.upload
+
+    def withdrawing(jpeg: bytes) -> Uploaded | Failure:
+        monkeypatch.setattr(world.whatsapp, "upload", upload)
+        world.decide("withdraw")
+        return upload(jpeg)
+
+    monkeypatch.setattr(world.whatsapp, "upload", withdrawing)
+    assert world.work() is State.WITHDRAWN
+    assert [world.case(number).state for number in (2, 3)] == [State.ACCEPTED, State.ACCEPTED]
+    assert {message.url_suffix for message in world.whatsapp.sent} == {
+        world.case(number).reference for number in (2, 3)
+    }
+
+
+def test_a_call_that_the_database_refuses_is_set_aside(world: World) -> None:
+    """One call of WhatsApp's that cannot be applied must not keep all later ones from being heard."""
+    world.arrive()
+    world.work()
+    world.arrive(report(2), 2)
+    world.whatsapp.answers = [Unclear("ReadTimeout")]
+    world.work()
+    taken = {"id": "wamid.1", "status": "sent", "biz_opaque_callback_data": world.whatsapp.sent[1].callback}
+    with world.store.writing() as connection:
+        said = {"entry": [{"changes": [{"value": {"statuses": [taken]}}]}]}
+        sends.keep_call(connection, json.dumps(said).encode(), world.now)
+    assert world.status("delivered") is State.DELIVERED
+    assert world.case(2).state is State.UNKNOWN
+    assert world.counted() == {"webhook.failed": 1}
+
+
+def test_a_database_that_refuses_what_it_is_asked_ends_the_worker(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A dispatcher that tries its own bug again for ever looks well and sends nothing."""
+
+    def refuse(*_: Any) -> None:
+        raise StoreError("database: no such column")
+
+    monkeypatch.setattr(sends, "next_calls", refuse)
+    with pytest.raises(StoreError, match="no such column"):
+        world.worker.run(Flag(), Flag())
 
 
 def test_a_status_tells_what_became_of_an_unknown_send(world: World) -> None:

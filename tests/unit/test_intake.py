@@ -16,7 +16,7 @@ from sqlalchemy.exc import DataError
 from dispatcher import cases
 from dispatcher.errors import StoreError
 from dispatcher.evidence import EvidenceFolder
-from dispatcher.intake import Intake
+from dispatcher.intake import Incoming, Intake
 from dispatcher.schema import quarantine, unit_event, unit_status
 from dispatcher.store import Store, counters
 from dispatcher.units import Unit, UnitState
@@ -186,7 +186,7 @@ def test_a_full_disk_is_answered_with_try_again(world: World, monkeypatch: pytes
     def full(*_: object) -> None:
         raise StoreError("evidence: No space left on device; free or mend the evidence folder")
 
-    monkeypatch.setattr(EvidenceFolder, "put", full)
+    monkeypatch.setattr(EvidenceFolder, "put_all", full)
     assert world.result(Up.EVIDENCE, evidence(EvidenceRole.PLATE)) == (AckResult.REJECTED, True, "store")
     monkeypatch.undo()
     assert world.result(Up.EVIDENCE, evidence(EvidenceRole.PLATE)) == STORED
@@ -204,7 +204,8 @@ def test_what_cannot_be_stored_ever_is_refused_for_good(
     def fails(*_: object) -> bool:
         raise fault
 
-    monkeypatch.setattr("dispatcher.intake.insert_new", fails)
+    monkeypatch.setattr("dispatcher.arrivals.insert_all_new", fails)
+    monkeypatch.setattr("dispatcher.arrivals.upsert", fails)
     payload = {Up.VIOLATION: signed(report()), Up.EVIDENCE: evidence(EvidenceRole.PLATE), Up.STATUS: encode(status())}
     ack = world.say(kind, payload[kind])
     if answered:
@@ -272,3 +273,33 @@ def test_a_database_that_cannot_be_opened_is_told_in_one_line(tmp_path: Path) ->
     with pytest.raises(StoreError, match=r"^database: file is not a database") as caught:
         Store.open(f"sqlite:///{tmp_path / 'd.db'}")
     assert "\n" not in str(caught.value)
+
+
+def test_messages_that_come_together_are_each_taken_for_what_they_are(world: World) -> None:
+    """The broker brings many at once; what one of them is must not depend on its neighbours."""
+    body, other = signed(report()), signed(report(location="elsewhere"))
+    pieces = [(Up.EVIDENCE, evidence(role)) for role in PICTURES]
+    stray = (Up.EVIDENCE, evidence(EvidenceRole.PLATE, content=b"of another event"))
+    said = [pieces[0], (Up.VIOLATION, body), (Up.VIOLATION, b"{"), (Up.VIOLATION, body), stray, (Up.VIOLATION, other)]
+    messages = [
+        Incoming(UpTopic(UNIT, kind), payload) for kind, payload in (*said, *pieces, (Up.STATUS, encode(status())))
+    ]
+    acks = world.intake.take_all(messages, NOW)
+    told = [(ack.result, ack.reason) if ack else None for ack in acks]
+    stored, again = (AckResult.STORED, ""), (AckResult.DUPLICATE, "")
+    assert told[2] == (AckResult.REJECTED, "invalid:message:json_invalid")
+    refused = [(AckResult.REJECTED, "not_named"), (AckResult.REJECTED, "other_content")]
+    assert [*told[:2], *told[3:]] == [stored, stored, again, *refused, again, stored, None]
+    assert world.state() is State.EVIDENCE_COMPLETE
+
+
+def test_one_message_that_the_database_does_not_hold_costs_its_neighbours_nothing(world: World) -> None:
+    """A unit that says one odd thing would otherwise hold up all units, again and again."""
+    odd = signed(report(2, kind="nul\0"))
+    messages = [
+        Incoming(UpTopic(UNIT, Up.VIOLATION), payload) for payload in (signed(report()), odd, signed(report(3)))
+    ]
+    results = [ack.result if ack else None for ack in world.intake.take_all(messages, NOW)]
+    assert (results[0], results[2]) == (AckResult.STORED, AckResult.STORED)
+    with world.store.reading() as connection:
+        assert {case.event_id for case in cases.listed(connection)} >= {str(event_id()), str(event_id(3))}

@@ -70,7 +70,7 @@ GROWTH = {
     'cakra_messages_total{kind="evidence",outcome="stored",reason=""}': len(PICTURES),
     "cakra_evidence_bytes_total": sum(map(len, PICTURES.values())),
     'cakra_case_moves_total{state="delivered"}': 1,
-    'cakra_lookup_seconds_count{outcome="match"}': 2,
+    'cakra_lookup_seconds_count{outcome="match"}': 1,
     'cakra_whatsapp_requests_total{code="",outcome="uploaded",request="upload"}': 1,
     'cakra_whatsapp_requests_total{code="",outcome="accepted",request="send"}': 1,
     "cakra_notice_delay_seconds_count": 1,

@@ -196,9 +196,12 @@ def lived(centre: Centre) -> Case:
     centre.registry(BUDI)
     case = centre.over(State.QUEUED)
     with centre.store.writing() as connection:
-        attempt_id = sends.start_attempt(connection, case.case_id, NOW)
+        attempt_id = sends.new_attempt_id()
+        sends.start_attempts(connection, {case.case_id: attempt_id}, NOW)
         cases.move(connection, case.case_id, Event.ATTEMPTED, NOW, why=attempt_id, deadline=NOW + 10 * DAY)
-        sends.end_attempt(connection, attempt_id, sends.AttemptState.ACCEPTED, NOW, "wamid.7")
+        attempts = sends.Attempts(connection, ids=[attempt_id])
+        attempts.end(attempt_id, sends.AttemptState.ACCEPTED, NOW, "wamid.7")
+        attempts.write()
         status = {"id": "wamid.7", "status": "failed", "recipient_id": "6281234567890", "errors": [{"code": 131026}]}
         call = {"entry": [{"changes": [{"value": {"statuses": [status]}}]}]}
         sends.keep_call(connection, json.dumps(call).encode(), NOW)
