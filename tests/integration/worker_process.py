@@ -7,6 +7,7 @@ With the last two, it stops for ever in the middle of that upload or send.
 
 from __future__ import annotations
 
+import itertools
 import signal
 import sys
 from datetime import timedelta
@@ -23,7 +24,7 @@ from dispatcher.whatsapp import TemplateMessage, Uploaded
 from dispatcher.worker import Worker
 
 AT_ONCE = 4
-"""Fewer cases at once than the test kills it after."""
+"""Cases that a worker has in hand together."""
 
 
 class FileOfNotices:
@@ -33,7 +34,7 @@ class FileOfNotices:
         self._name = name
         self._file = file
         self._hangs_at = hangs_at
-        self._calls = {"upload": 0, "send": 0}
+        self._calls = {"upload": itertools.count(1), "send": itertools.count(1)}
 
     def upload(self, jpeg: bytes) -> Uploaded:
         self._note("upload", "-")
@@ -44,8 +45,7 @@ class FileOfNotices:
         return Accepted(f"wamid.{message.callback}")
 
     def _note(self, call: str, reference: str) -> None:
-        self._calls[call] += 1
-        hangs = (call, self._calls[call]) == self._hangs_at
+        hangs = (call, next(self._calls[call])) == self._hangs_at
         with self._file.open("a") as file:
             file.write(f"{self._name} {call} {reference} {'hangs' if hangs else 'done'}\n")
         if hangs:
