@@ -275,13 +275,13 @@ def test_a_database_that_breaks_is_waited_for(
     unit = make_unit(mosquitto)
     mortal_server.kill()
     unit.say(Up.VIOLATION, signed(report(at=datetime.now(UTC) - timedelta(seconds=5))))
-    for role in (EvidenceRole.CONTEXT, EvidenceRole.PLATE):
+    for role in PICTURES:
         unit.say(Up.EVIDENCE, evidence(role))
     for part in ("intake", "worker"):
         eventually(lambda part=part: f"part={part}" in log.read_text(), f"the {part} waits")  # type: ignore[misc]
     assert unit.acks == []
     mortal_server.start()
-    eventually(unit.answered(3), "the unit gets its acks")
+    eventually(unit.answered(1 + len(PICTURES)), "the unit gets its acks")
     assert {ack.result for ack in unit.acks} == {AckResult.STORED}
     eventually(dispatcher.is_in("delivered"), "delivered")
     assert len(ask(f"{whatsapp}/sim/messages")) == 1
