@@ -22,6 +22,7 @@ from dispatcher.errors import CakraError, ConfigError, UsageError
 from dispatcher.keys import read_sealer, write_new_key
 from dispatcher.notice import compose, preview
 from dispatcher.owners_import import BadRow, import_owners
+from dispatcher.owners_signature import parse_moment, read_signer, sign
 from dispatcher.plate import mask_plate
 from dispatcher.post import commands as post
 from dispatcher.post.wording import load_wording
@@ -32,6 +33,7 @@ from dispatcher.settings import Settings, load_settings
 from dispatcher.store import Store
 from dispatcher.tls import client_context
 from dispatcher.workflow import IllegalMove, State
+from wire.signing import SigningKey, VerifyKey
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -71,6 +73,13 @@ def _parser() -> argparse.ArgumentParser:
     importing = owners.add_parser("import", parents=[config], help="put a CSV snapshot into service")
     importing.add_argument("file", type=Path)
     importing.set_defaults(command=_import_owners)
+    signing = owners.add_parser("sign", help="for whoever runs the registry: write FILE.sig beside a snapshot")
+    signing.add_argument("file", type=Path)
+    signing.add_argument("--key", type=Path, required=True, help="the registry's private key (Ed25519, PEM)")
+    signing.add_argument(
+        "--as-of", required=True, metavar="MOMENT", help="when it was taken: 2026-11-23T07:00:00+07:00"
+    )
+    signing.set_defaults(command=_sign_owners)
 
     notice = commands.add_parser("notice", help="the notice").add_subparsers(required=True, metavar="VERB")
     previewing = notice.add_parser("preview", parents=[config], help="print the notice as an owner would read it")
@@ -120,6 +129,7 @@ def _check(arguments: argparse.Namespace) -> int:
     for tls, field in ((settings.mqtt.tls, "mqtt.tls"), (registry and registry.tls, "owners.registry.tls")):
         if tls:
             client_context(tls, field)
+    _signer(settings)
     named = f"{len(parts.units)} units, template {parts.writer.template.name}, letter {wording.name}"
     print(f"{arguments.config}: good; {named}")
     return 0
@@ -171,9 +181,35 @@ def _import_owners(arguments: argparse.Namespace) -> int:
 
     with _store(arguments) as (settings, store):
         sealer = read_sealer(settings.data_key_file, settings.data_key_old_file)
-        done = import_owners(store, sealer, arguments.file, utc_now(), settings.zone, bad, progress)
+        signer = _signer(settings)
+        done = import_owners(store, sealer, arguments.file, utc_now(), settings.zone, bad, progress, signer)
     print(file=sys.stderr)
     print(f"{done.good_rows:,} registrations in service, {done.bad_rows:,} bad rows left out")
+    if signer and done.as_of:
+        print(f"signed by key {signer.key_id}, as of {done.as_of.isoformat()}")
+    else:
+        print("no signature was checked: anybody may have written this file; name the registry's key in owners.signer")
+    return 0
+
+
+def _signer(settings: Settings) -> VerifyKey | None:
+    path = settings.owners.signer
+    return read_signer(path) if path else None
+
+
+def _sign_owners(arguments: argparse.Namespace) -> int:
+    try:
+        as_of = parse_moment(arguments.as_of)
+    except ValueError as error:
+        raise UsageError(f"--as-of {arguments.as_of}: {error}") from None
+    try:
+        key = SigningKey.from_pem(arguments.key.read_bytes())
+    except OSError as error:
+        raise UsageError(f"--key {arguments.key}: {error.strerror}; check the path") from None
+    except ValueError as error:
+        make = f"openssl genpkey -algorithm ed25519 -out {arguments.key}"
+        raise UsageError(f"--key {arguments.key}: {error}; make one with `{make}`") from None
+    print(f"{sign(arguments.file, key, as_of)}: signed by key {key.public.key_id}")
     return 0
 
 

@@ -20,6 +20,7 @@ from sqlalchemy import Connection, func, select
 from dispatcher import sends
 from dispatcher.errors import StoreError
 from dispatcher.metrics import REGISTRY
+from dispatcher.owners import FRESH_AT
 from dispatcher.schema import cases, owner_snapshot, unit_status, webhook_inbox
 from dispatcher.store import Store
 from dispatcher.units import Unit, UnitState
@@ -125,9 +126,9 @@ _OF_UNITS: tuple[tuple[str, str, Callable[[Any], float]], ...] = (
 
 def _registry(connection: Connection) -> Iterator[Metric]:
     current = owner_snapshot.c.state == "current"
-    imported = connection.scalar(select(func.max(owner_snapshot.c.imported_at)).where(current))
-    what = "When the registry's snapshot in service was imported."
-    yield _one("cakra_owners_imported_timestamp_seconds", what, _seconds(imported))
+    fresh_at = connection.scalar(select(func.max(FRESH_AT)).where(current))
+    what = "How fresh the registry's snapshot in service is: its signed date, or when it was imported."
+    yield _one("cakra_owners_timestamp_seconds", what, _seconds(fresh_at))
 
 
 def _standings(units: Mapping[str, Unit]) -> Metric:

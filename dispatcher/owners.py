@@ -16,7 +16,7 @@ from functools import lru_cache
 from typing import Any, Protocol, TypeAlias
 
 import phonenumbers
-from sqlalchemy import Row, insert, select
+from sqlalchemy import Row, func, insert, select
 
 from dispatcher.errors import ConfigError, StoreError
 from dispatcher.keys import Sealer
@@ -151,7 +151,10 @@ def write_down(store: Store, found: Mapping[int, Found], trace: Mapping[str, Any
     return found
 
 
-_CURRENT = select(owner_snapshot).where(owner_snapshot.c.state == "current")
+FRESH_AT = func.coalesce(owner_snapshot.c.as_of, owner_snapshot.c.imported_at)
+"""How fresh a snapshot is: its signed date; without one nothing better is known than when it came."""
+
+_CURRENT = select(owner_snapshot.c.snapshot_id, FRESH_AT.label("fresh_at")).where(owner_snapshot.c.state == "current")
 
 
 class SnapshotRegistry:
@@ -174,10 +177,10 @@ class SnapshotRegistry:
 
     def health(self) -> Mapping[str, str]:
         with self._store.reading() as connection:
-            imported_at = connection.scalar(_CURRENT.with_only_columns(owner_snapshot.c.imported_at))
-        if imported_at is None:
+            current = connection.execute(_CURRENT).first()
+        if current is None:
             return {"status": "degraded", "why": "no_snapshot"}
-        return {"status": "ok", "snapshot_at": imported_at.isoformat()}
+        return {"status": "ok", "snapshot_at": current.fresh_at.isoformat()}
 
     def close(self) -> None:
         """Nothing is open."""
@@ -191,10 +194,10 @@ class SnapshotRegistry:
             by_plate: dict[str, list[Row[Any]]] = defaultdict(list)
             for row in connection.execute(select(owner).where(where)):
                 by_plate[row.plate].append(row)
-        found = {key: self._opened(by_plate[plate], plate, current.imported_at) for key, plate in plates.items()}
+        found = {key: self._opened(by_plate[plate], plate, current.fresh_at) for key, plate in plates.items()}
         return current.snapshot_id, found
 
-    def _opened(self, rows: Sequence[Row[Any]], plate: str, imported_at: datetime) -> Found:
+    def _opened(self, rows: Sequence[Row[Any]], plate: str, fresh_at: datetime) -> Found:
         if len(rows) != 1:
             return Ambiguous(len(rows)) if rows else NotFound()
         row = rows[0]
@@ -211,7 +214,7 @@ class SnapshotRegistry:
                 nik=private.get("nik", ""),
                 address=private.get("address", ""),
             ),
-            imported_at,
+            fresh_at,
         )
 
 

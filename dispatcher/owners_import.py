@@ -21,24 +21,26 @@ Bad rows are listed with line and reason and left out. The old snapshot stays in
 from __future__ import annotations
 
 import csv
-import hashlib
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from io import TextIOWrapper
 from itertools import islice
 from pathlib import Path
 from typing import Any, TextIO
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import delete, insert, update
+from sqlalchemy import delete, insert, select, update
 
 from dispatcher.errors import ConfigError
 from dispatcher.keys import Sealer
 from dispatcher.owners import CLASSES, Status
+from dispatcher.owners_signature import digest, signature_path, signed_moment
 from dispatcher.plate import normalise
 from dispatcher.schema import owner, owner_snapshot
 from dispatcher.store import Store
+from wire.signing import VerifyKey
 
 REQUIRED = ("plate", "name", "phone", "vehicle_class", "plate_colour", "status")
 OPTIONAL = ("nik", "address", "electric", "valid_from")
@@ -61,6 +63,8 @@ class Imported:
 
     good_rows: int
     bad_rows: int
+    as_of: datetime | None = None
+    """When the registry took the snapshot; None where no signature was checked."""
 
 
 def import_owners(
@@ -71,14 +75,18 @@ def import_owners(
     zone: ZoneInfo,
     on_bad: Callable[[BadRow], None],
     on_progress: Callable[[int], None],
+    signer: VerifyKey | None = None,
 ) -> Imported:
-    """Read a snapshot and put it into service. Raises ConfigError for a file that is none, with nothing changed."""
+    """Read a snapshot and put it into service. Raises ConfigError for a file that is none, or that `signer` did not
+    sign, with nothing changed."""
     good = bad = 0
     try:
-        digest = _digest(path)
-        with path.open(encoding="utf-8-sig", newline="") as file:
+        with path.open("rb") as raw, TextIOWrapper(raw, encoding="utf-8-sig", newline="") as file:
+            sha256 = digest(raw)
+            as_of = signed_moment(path, sha256, signer, now) if signer else None
+            raw.seek(0)
             rows = _rows(file, path, sealer, zone)
-            snapshot_id = _begin(store, digest, now)
+            snapshot_id = _begin(store, path, {"imported_at": now, "as_of": as_of, "sha256": sha256})
             while batch := list(islice(rows, _BATCH_ROWS)):
                 fine = [row for row in batch if isinstance(row, dict)]
                 for row in batch:
@@ -87,6 +95,9 @@ def import_owners(
                 _add(store, snapshot_id, fine)
                 good, bad = good + len(fine), bad + len(batch) - len(fine)
                 on_progress(good + bad)
+            raw.seek(0)
+            if digest(raw) != sha256:
+                raise ConfigError(f"{path}: changed while it was read; import it again. The old one stays in service")
     except OSError as error:
         raise ConfigError(f"{path}: {error.strerror}; check the path") from None
     except UnicodeDecodeError:
@@ -94,12 +105,7 @@ def import_owners(
     if not good:
         raise ConfigError(f"{path}: no usable row; the old snapshot stays in service")
     _put_in_service(store, snapshot_id, good, bad)
-    return Imported(good, bad)
-
-
-def _digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    return Imported(good, bad, as_of)
 
 
 def _rows(file: TextIO, path: Path, sealer: Sealer, zone: ZoneInfo) -> Iterator[dict[str, Any] | BadRow]:
@@ -174,11 +180,19 @@ def _day(text: str, zone: ZoneInfo) -> datetime | None:
         raise ValueError("valid_from: not a date like 2026-01-31") from None
 
 
-def _begin(store: Store, digest: str, now: datetime) -> int:
-    """A new snapshot that is loading; what an import that broke off left behind goes."""
+def _begin(store: Store, path: Path, facts: Mapping[str, Any]) -> int:
+    """A new snapshot that is loading; what an import that broke off left behind goes. Raises ConfigError for one that
+    is older than the one in service."""
+    as_of = facts["as_of"]
     with store.writing() as connection:
+        newest = connection.scalar(select(owner_snapshot.c.as_of).where(owner_snapshot.c.state == "current"))
+        if as_of and newest and as_of < newest:
+            raise ConfigError(
+                f"{signature_path(path)}: as_of: older than the snapshot in service, of {newest.isoformat()}; "
+                "fetch the latest"
+            )
         _drop(connection, "loading")
-        values = {"state": "loading", "imported_at": now, "sha256": digest, "good_rows": 0, "bad_rows": 0}
+        values = {"state": "loading", "good_rows": 0, "bad_rows": 0, **facts}
         key = connection.execute(insert(owner_snapshot).values(**values)).inserted_primary_key
         return int(key[0])  # type: ignore[index]
 

@@ -209,11 +209,12 @@ owner_snapshot = Table(
     Column("snapshot_id", Integer, primary_key=True),
     Column("state", String(16), nullable=False),
     Column("imported_at", Moment, nullable=False),
+    Column("as_of", Moment),
     Column("sha256", String(64), nullable=False),
     Column("good_rows", Integer, nullable=False),
     Column("bad_rows", Integer, nullable=False),
 )
-"""Imports of the registry: `loading`, `current` (one) or `old`."""
+"""Imports of the registry: `loading`, `current` (one) or `old`. `as_of`: when it was taken, if that is signed."""
 
 owner = Table(
     "owner",

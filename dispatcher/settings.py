@@ -226,6 +226,8 @@ class OwnerSettings(Section):
 
     registry: RegistrySettings | None = None
     """Left out, owners are looked up in the snapshot that `cakra-dispatcher owners import` puts into the database."""
+    signer: Path | None = None
+    """The registry's public key (Ed25519, PEM): what it did not sign is not imported. Left out, nothing is checked."""
     max_age_days: int = Field(default=30, ge=1)
     """Older registrations send nothing by themselves: phones and owners change."""
 

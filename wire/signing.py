@@ -1,6 +1,7 @@
-"""Ed25519 signatures of reports and manifests (library: `cryptography`).
+"""Ed25519 signatures of reports, manifests and the registry's snapshots (library: `cryptography`).
 
-A unit's private key is a PKCS#8 PEM file on the unit; the dispatcher knows the public key as base64 of its 32 bytes.
+A private key is a PKCS#8 PEM file where it signs. The dispatcher knows a unit's public key as base64 of its 32 bytes,
+the registry's as a PEM file.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from cryptography.hazmat.primitives.serialization import (
     NoEncryption,
     PrivateFormat,
     load_pem_private_key,
+    load_pem_public_key,
 )
 
 from wire.canonical import canonical_json, sha256_hex
@@ -23,7 +25,7 @@ from wire.messages import SignedReport, ViolationReport
 
 
 class SigningKey:
-    """A unit's private key."""
+    """A unit's private key, or the registry's."""
 
     def __init__(self, private: Ed25519PrivateKey) -> None:
         self._private = private
@@ -56,19 +58,20 @@ class SigningKey:
         return VerifyKey(self._private.public_key())
 
     def sign(self, report: ViolationReport) -> SignedReport:
-        return SignedReport(body=report, key_id=self.public.key_id, signature=self._signature(canonical_json(report)))
+        return SignedReport(body=report, key_id=self.public.key_id, signature=self.signature(canonical_json(report)))
 
     def sign_manifest(self, manifest: Manifest) -> SignedManifest:
         digests = digests_of(manifest.model_dump(mode="json"))
-        signature = self._signature(canonical_json(digests))
+        signature = self.signature(canonical_json(digests))
         return SignedManifest(body=manifest, digests=digests, key_id=self.public.key_id, signature=signature)
 
-    def _signature(self, data: bytes) -> str:
+    def signature(self, data: bytes) -> str:
+        """Over these bytes, base64."""
         return base64.b64encode(self._private.sign(data)).decode()
 
 
 class VerifyKey:
-    """A unit's public key."""
+    """A unit's public key, or the registry's."""
 
     def __init__(self, public: Ed25519PublicKey) -> None:
         self._public = public
@@ -80,6 +83,17 @@ class VerifyKey:
             return cls(Ed25519PublicKey.from_public_bytes(base64.b64decode(text, validate=True)))
         except (ValueError, binascii.Error) as error:
             raise ValueError("not base64 of a 32-byte Ed25519 public key") from error
+
+    @classmethod
+    def from_pem(cls, pem: bytes) -> VerifyKey:
+        """Raises ValueError when the bytes are not an Ed25519 public key."""
+        try:
+            public = load_pem_public_key(pem)
+        except ValueError as error:
+            raise ValueError("not a PEM public key") from error
+        if not isinstance(public, Ed25519PublicKey):
+            raise ValueError("not an Ed25519 key")
+        return cls(public)
 
     def to_base64(self) -> str:
         return base64.b64encode(self._public.public_bytes_raw()).decode()

@@ -14,6 +14,7 @@ from sqlalchemy import ColumnElement, Connection, Table, and_, delete, exists, f
 from dispatcher import cases
 from dispatcher.access.tables import login_failure
 from dispatcher.cases import Case
+from dispatcher.owners import FRESH_AT
 from dispatcher.privacy.erasure import Eraser
 from dispatcher.privacy.tables import legal_hold
 from dispatcher.schema import cases as table
@@ -106,7 +107,7 @@ class Retention:
     def _unused(self, now: datetime) -> ColumnElement[bool]:
         if self.unused_copy_max_age is None:
             return false()
-        return owner_snapshot.c.imported_at < now - self.unused_copy_max_age
+        return now - self.unused_copy_max_age > FRESH_AT
 
     def _rows(self, now: datetime) -> Mapping[str, tuple[Table, ColumnElement[bool]]]:
         strays = now - timedelta(days=self.settings.stray_days)

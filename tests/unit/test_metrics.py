@@ -150,7 +150,7 @@ def test_queues_units_and_pauses_stand_as_the_database_has_them(world: World) ->
         'cakra_sending_paused_timestamp_seconds{scope="sender"}': now,
         "cakra_webhook_waiting": 1,
         "cakra_webhook_oldest_timestamp_seconds": now + 9,
-        "cakra_owners_imported_timestamp_seconds": now,
+        "cakra_owners_timestamp_seconds": now,
         "cakra_registry_up": 1,
         "cakra_database_up": 1,
         "cakra_mqtt_connected": 0,

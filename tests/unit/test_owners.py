@@ -122,6 +122,21 @@ def test_a_broken_snapshot_leaves_the_old_one_in_service(store: Store, tmp_path:
     assert isinstance(SnapshotRegistry(store, SEALER).lookup("B1234XYZ", NOW, "notice", 1), Match)
 
 
+def test_a_file_that_changes_while_it_is_read_is_not_taken(store: Store, tmp_path: Path) -> None:
+    """Half of yesterday's owners and half of today's, or a row slipped in behind the signature, would be in service."""
+    load(store, tmp_path, OWNERS)
+    path = tmp_path / "owners.csv"
+
+    def meanwhile(_: int) -> None:
+        path.write_text(OWNERS.replace("Budi", "Tono"))
+
+    with pytest.raises(ConfigError, match="changed while it was read"):
+        import_owners(store, SEALER, path, NOW, JAKARTA, lambda row: None, meanwhile)
+    found = SnapshotRegistry(store, SEALER).lookup("B1234XYZ", NOW, "notice", 1)
+    assert isinstance(found, Match)
+    assert found.owner.name == "Budi Santoso"
+
+
 def test_a_new_snapshot_replaces_the_old(store: Store, tmp_path: Path) -> None:
     """An owner who is no longer in the registry must no longer be messaged."""
     load(store, tmp_path, OWNERS)
