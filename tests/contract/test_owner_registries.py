@@ -151,7 +151,7 @@ def test_the_question_names_plate_purpose_and_case_in_its_body_alone(
     ask()
     told = caplog.text + str([record.__dict__ for record in caplog.records])
     assert "matches: Input should be a valid integer" in told
-    for secret in (PLATE, "Budi", "3171"):
+    for secret in (PLATE, "Budi", "3171000000000001"):  # fewer digits may be a moment's or a thread's
         assert secret not in told
 
 
