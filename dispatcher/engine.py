@@ -114,16 +114,25 @@ def _postgresql(engine: Engine) -> Engine:
     engine.dialect.use_insertmanyvalues_wo_returning = True  # the driver would send many rows one by one
     event.listen(engine, "begin", _begin_postgresql)
     event.listen(engine, "do_connect", _connect_postgresql)
-    _quicken_driver()
+    _mend_driver()
     return engine
 
 
 @cache
-def _quicken_driver() -> None:
-    """Of a statement with many rows pg8000 looks at each character before it sends it: once is enough."""
-    from pg8000 import legacy
+def _mend_driver() -> None:
+    """Two things of pg8000 1.31: a connection that is reset is told as what the socket said, not as the driver's error,
+    and of a statement it looks at each character each time it sends it, where once is enough."""
+    from pg8000 import core, legacy
 
-    convert = legacy.convert_paramstyle
+    read, convert = core._read, legacy.convert_paramstyle
+
+    def told(sock: Any, size: int) -> bytes:
+        try:
+            return bytes(read(sock, size))
+        except OSError as error:
+            raise core.InterfaceError("network error") from error
+
+    core._read = told
     placed = lru_cache(maxsize=1024)(lambda style, statement: convert(style, statement, ())[0])
     legacy.convert_paramstyle = lambda style, statement, values: (placed(style, statement), values)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import socket
 import struct
 from collections.abc import Callable
@@ -251,6 +252,27 @@ def test_a_server_that_hangs_up_on_a_greeting_is_waited_for(open_store: OpenStor
         with pytest.raises(AwayError, match=r"^database: "):
             open_store(f"postgresql://cakra@127.0.0.1:{server.getsockname()[1]}/cakra")
         thread.join()
+
+
+def test_a_connection_that_is_reset_is_waited_for(open_store: OpenStore, postgres: str) -> None:
+    """A server that is killed between a question and its answer would end the dispatcher with it."""
+
+    class Reset:
+        def write(self, _data: bytes) -> None: ...
+        def flush(self) -> None: ...
+        def read(self, _size: int) -> bytes:
+            raise ConnectionResetError(errno.ECONNRESET, "Connection reset by peer")
+
+    def reset(store: Store) -> None:
+        with store.writing() as connection:
+            connection.connection.dbapi_connection._sock = Reset()  # type: ignore[union-attr]
+            counters(connection)
+
+    store = open_store(postgres, migrating=True)
+    with pytest.raises(AwayError, match="network error"):
+        reset(store)
+    with store.reading() as connection:
+        assert counters(connection) == {}
 
 
 def test_a_server_that_was_killed_costs_what_was_not_committed_and_no_more(
