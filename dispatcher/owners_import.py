@@ -31,9 +31,9 @@ from pathlib import Path
 from typing import Any, TextIO
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import delete, insert, select, update
+from sqlalchemy import Connection, delete, insert, select, update
 
-from dispatcher.errors import ConfigError
+from dispatcher.errors import ConfigError, StoreError
 from dispatcher.keys import Sealer
 from dispatcher.owners import CLASSES, Status
 from dispatcher.owners_signature import digest, signature_path, signed_moment
@@ -78,7 +78,7 @@ def import_owners(
     signer: VerifyKey | None = None,
 ) -> Imported:
     """Read a snapshot and put it into service. Raises ConfigError for a file that is none, or that `signer` did not
-    sign, with nothing changed."""
+    sign, StoreError when another import has begun meanwhile; then the snapshot in service stays."""
     good = bad = 0
     try:
         with path.open("rb") as raw, TextIOWrapper(raw, encoding="utf-8-sig", newline="") as file:
@@ -201,6 +201,7 @@ def _add(store: Store, snapshot_id: int, rows: list[dict[str, Any]]) -> None:
     if rows:
         many = insert(owner).returning(owner.c.owner_id)  # on PostgreSQL hundreds a statement, not one: 7 times as fast
         with store.writing() as connection:
+            _update(connection, snapshot_id, good_rows=owner_snapshot.c.good_rows + len(rows))
             connection.execute(many, [{"snapshot_id": snapshot_id, **row} for row in rows])
 
 
@@ -209,15 +210,19 @@ def _put_in_service(store: Store, snapshot_id: int, good: int, bad: int) -> None
         _drop(connection, "old")
         where = owner_snapshot.c.state == "current"
         connection.execute(update(owner_snapshot).where(where).values(state="old"))
-        where = owner_snapshot.c.snapshot_id == snapshot_id
-        values = {"state": "current", "good_rows": good, "bad_rows": bad}
-        connection.execute(update(owner_snapshot).where(where).values(**values))
+        _update(connection, snapshot_id, state="current", good_rows=good, bad_rows=bad)
 
 
-def _drop(connection: Any, state: str) -> None:
+def _update(connection: Connection, snapshot_id: int, **values: Any) -> None:
+    """Of a snapshot that is loading. Raises StoreError when another import has begun, and dropped it."""
+    where = (owner_snapshot.c.snapshot_id == snapshot_id) & (owner_snapshot.c.state == "loading")
+    if connection.execute(update(owner_snapshot).where(where).values(**values)).rowcount != 1:
+        raise StoreError("owners: another import has begun since; this one ends, that one goes on")
+
+
+def _drop(connection: Connection, state: str) -> None:
     """Forget the owners of snapshots in this state; personal data that serves nobody is not kept."""
-    gone = owner_snapshot.select().where(owner_snapshot.c.state == state)
-    ids = [row.snapshot_id for row in connection.execute(gone)]
-    if ids:
-        connection.execute(delete(owner).where(owner.c.snapshot_id.in_(ids)))
-        connection.execute(update(owner_snapshot).where(owner_snapshot.c.snapshot_id.in_(ids)).values(state="dropped"))
+    gone = update(owner_snapshot).where(owner_snapshot.c.state == state).values(state="dropped")
+    # First, so that an import that adds rows is waited for, and then finds itself dropped.
+    ids = connection.scalars(gone.returning(owner_snapshot.c.snapshot_id)).all()
+    connection.execute(delete(owner).where(owner.c.snapshot_id.in_(ids)))

@@ -12,7 +12,7 @@ import pytest
 from dispatcher_world import NOW, OWNERS, report
 from sqlalchemy import select, text
 
-from dispatcher.errors import ConfigError
+from dispatcher.errors import ConfigError, StoreError
 from dispatcher.keys import Sealer
 from dispatcher.owners import (
     Ambiguous,
@@ -135,6 +135,23 @@ def test_a_file_that_changes_while_it_is_read_is_not_taken(store: Store, tmp_pat
     found = SnapshotRegistry(store, SEALER).lookup("B1234XYZ", NOW, "notice", 1)
     assert isinstance(found, Match)
     assert found.owner.name == "Budi Santoso"
+
+
+def test_of_two_imports_the_later_one_stays(store: Store, tmp_path: Path) -> None:
+    """The first, half dropped by the second, would say of thousands of plates that nobody owns them."""
+    path = tmp_path / "first.csv"
+    path.write_text(OWNERS)
+
+    def meanwhile(_: int) -> None:
+        load(store, tmp_path, OWNERS.replace("Budi", "Tono"))
+
+    with pytest.raises(StoreError, match="another import has begun since"):
+        import_owners(store, SEALER, path, NOW, JAKARTA, lambda row: None, meanwhile)
+    found = SnapshotRegistry(store, SEALER).lookup("B1234XYZ", NOW, "notice", 1)
+    assert isinstance(found, Match)
+    assert found.owner.name == "Tono Santoso"
+    with store.reading() as connection:
+        assert connection.execute(text("SELECT count(*) FROM owner")).scalar_one() == 1
 
 
 def test_a_new_snapshot_replaces_the_old(store: Store, tmp_path: Path) -> None:
