@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -31,23 +32,23 @@ def test_nobody_is_told_twice_and_nothing_is_lost_in_a_storm(tmp_path: Path) -> 
 
 def test_a_storm_that_is_interrupted_leaves_no_process_behind(tmp_path: Path) -> None:
     """Whoever stops a long run would otherwise find brokers and databases that nobody owns, run after run."""
-    command = [sys.executable, "-um", "simulation.storm.run", "--violations", "50", "--keep", str(tmp_path / "storm")]
-    environment = {**os.environ, "TMPDIR": str(tmp_path)}
+    command = [sys.executable, "-um", "simulation.storm.run", "--violations", "50", "--keep", str(tmp_path)]
+    mark = f"STORM_OF_TEST={tmp_path}"
+    environment = {**os.environ, **dict([mark.split("=", 1)])}
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as process:
         assert process.stdout is not None
         assert "killing" in process.stdout.readline()
-        assert len(_running(tmp_path)) > 3
+        assert len(_marked(mark)) > 4
         process.send_signal(signal.SIGTERM)
         assert process.wait(timeout=60) == 130
-    assert _running(tmp_path) == []
+    assert _marked(mark) == []
 
 
-def _running(folder: Path) -> list[str]:
-    """The command lines of processes that were given something in a folder (Linux)."""
-    lines = []
-    for file in Path("/proc").glob("[0-9]*/cmdline"):
-        try:
-            lines.append(file.read_bytes().replace(b"\0", b" ").decode(errors="replace"))
-        except OSError:
-            continue  # it has ended meanwhile
-    return [line for line in lines if str(folder) in line and "simulation.storm.run" not in line]
+def _marked(mark: str) -> list[str]:
+    """Processes that have this in their environment, which each inherits from whoever started it (Linux)."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):  # it has ended meanwhile, or is somebody else's
+            if mark.encode() in (process / "environ").read_bytes().split(b"\0"):
+                found.append((process / "cmdline").read_text())
+    return found
