@@ -449,9 +449,13 @@ def _expiry(ink: Mask, spec: PlateSpec, rng: np.random.Generator, draw: Draw) ->
     car = spec.vehicle == "car"
     tall = height * (rng.uniform(0.13, 0.18) if car else rng.uniform(0.18, 0.24))
     glyphs = [draw(c, tall) for c in f"{month:02d}{year % 100:02d}"]
+    if spec.style == "old" and rng.random() < 0.7:
+        bold = rng.uniform(0.02, 0.11)
+        glyphs = [_bolder(g, bold) for g in glyphs]
     stretch = rng.uniform(1.0, 1.5) if car else rng.uniform(1.1, 1.8)
     glyphs = [_narrowed(g, stretch) for g in glyphs]
-    gap, middle = tall * rng.uniform(0.1, 0.3), tall * rng.uniform(0.4, 0.9)
+    loose = 1.0 if car else rng.uniform(1.0, 2.0)
+    gap, middle = tall * rng.uniform(0.1, 0.3) * loose, tall * rng.uniform(0.4, 0.9) * loose
     length = _row(glyphs, gap) + middle
     x = (width - length) / 2 + rng.normal(0, 0.03) * width
     if not car:
@@ -464,6 +468,18 @@ def _expiry(ink: Mask, spec: PlateSpec, rng: np.random.Generator, draw: Draw) ->
             dot = (round(x - gap / 2 + middle / 2), round(y + tall * rng.uniform(0.45, 0.6)))
             cv2.circle(ink, dot, max(1, round(tall * 0.1)), 255, -1, cv2.LINE_AA)
             x += middle
+
+
+def _bolder(glyph: Mask, share: float) -> Mask:
+    """The character as tall as it was, its strokes wider by twice this share of its height: one tool pressed them all."""
+    height, width = glyph.shape
+    fine = 4
+    grow = round(share * height * fine)
+    large = cv2.resize(glyph, (width * fine, height * fine), interpolation=cv2.INTER_LINEAR)
+    padded = cv2.copyMakeBorder(large, grow, grow, grow, grow, cv2.BORDER_CONSTANT)
+    pen = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * grow + 1, 2 * grow + 1))
+    size = (max(2, round(padded.shape[1] * height / padded.shape[0])), height)
+    return np.asarray(cv2.resize(cv2.dilate(padded, pen), size, interpolation=cv2.INTER_AREA), np.uint8)
 
 
 def _bolts(picture: Image, spec: PlateSpec, rng: np.random.Generator) -> None:

@@ -180,9 +180,9 @@ class Composer:
             return self._negative()
         if kind < 0.12:
             return self._foreign()
-        if kind < 0.20:
+        if kind < 0.25:
             return self.expiry_sample()
-        return self.retoned() if kind < 0.40 and self._real else self._composed()
+        return self.retoned() if kind < 0.45 and self._real else self._composed()
 
     def expiry_sample(self) -> Sample:
         """The second line of a plate, with `MMYY` as its text; one in eight without a date."""
@@ -305,6 +305,9 @@ class Composer:
         if rng.random() < 0.25:
             worn = patch(rng, ink.shape, int(rng.integers(6, 20)))[..., None]
             alpha = alpha * np.clip(1.2 - worn * rng.uniform(0.2, 0.9), 0.2, 1)
+        if pressed_deep and rng.random() < 0.2:  # paint worn off the top of the strokes, or light on their edges alone
+            inner = cv2.erode(ink, np.ones((3, 3), np.uint8)).astype(np.float32)[..., None] / 255
+            alpha = alpha * (1 - inner * rng.uniform(0.2, 0.7))
         flat = base + (text - base) * alpha
         if rng.random() < (0.6 if pressed_deep else 0.3):
             relief = cv2.GaussianBlur(ink, (0, 0), rng.uniform(0.7, 1.6)).astype(np.float32) / 255
