@@ -1,10 +1,11 @@
 """Makes the reader's confidence a probability: fits the temperature that the manifest carries, and says how well.
 
 `python -m training.calibrate --data ../shared/data` looks at plates that no training saw: the plates of train/id_white
-that are held back, re-toned, cut carelessly and photographed, and freshly rendered expiry lines. One half of the
-plates (by text) fits the temperature, the other half is reported. The frames of a track share their dirt, typeface and
-angle, so a track here is one plate, toned and posed once, photographed several times: the correlation that makes
-`agent.plate.fuse` of such tracks most truthful is printed beside the one that ships.
+that are held back, re-toned, cut carelessly and photographed, and freshly rendered expiry lines. They are few: what
+ships is fitted on all of them, and what is reported is each half (by text) at the temperature that the other half fits.
+The frames of a track share their dirt, typeface and angle, so a track here is one plate, toned and posed once,
+photographed several times: the correlation that makes `agent.plate.fuse` of such tracks most truthful is printed beside
+the one that ships.
 """
 
 from __future__ import annotations
@@ -86,19 +87,31 @@ def reliability(confidences: Sequence[float], right: Sequence[bool]) -> dict[str
     return {name: round(float(value), 4) for name, value in figures.items()}
 
 
-def judged(lattices: Sequence[Lattice], prior: Prior, temperature: float) -> dict[str, float]:
+def answered(lattices: Sequence[Lattice], prior: Prior, temperature: float) -> tuple[list[float], list[bool]]:
+    """How sure the best text of each is, and whether it is right."""
     found = [prior.search(x, temperature) for x in lattices]
     sure = [f[0].probability if f else 0.0 for f in found]
-    return reliability(sure, [bool(f) and f[0].text == x.text for f, x in zip(found, lattices, strict=True)])
+    return sure, [bool(f) and f[0].text == x.text for f, x in zip(found, lattices, strict=True)]
 
 
-def fits(text: str) -> bool:
-    """Whether a plate is in the half that fits; the other half is reported."""
-    return hashlib.sha1(text.encode()).digest()[-1] % 2 == 0
+def judged(lattices: Sequence[Lattice], prior: Prior, temperature: float) -> dict[str, float]:
+    return reliability(*answered(lattices, prior, temperature))
+
+
+def cross_judged(lattices: Sequence[Lattice], prior: Prior) -> dict[str, float]:
+    """The reliability of each half at the temperature that the other fits."""
+    one, other = halves(lattices)
+    first = answered(one, prior, fit_temperature(other, prior))
+    second = answered(other, prior, fit_temperature(one, prior))
+    return reliability(first[0] + second[0], first[1] + second[1])
 
 
 def halves(lattices: Sequence[Lattice]) -> tuple[list[Lattice], list[Lattice]]:
-    return [x for x in lattices if fits(x.text)], [x for x in lattices if not fits(x.text)]
+    """Split by plate: copies of one text stay together."""
+    parts: tuple[list[Lattice], list[Lattice]] = ([], [])
+    for lattice in lattices:
+        parts[hashlib.sha1(lattice.text.encode()).digest()[-1] % 2].append(lattice)
+    return parts
 
 
 def look(network: Network, samples: Sequence[Sample]) -> list[Lattice]:
@@ -108,12 +121,12 @@ def look(network: Network, samples: Sequence[Sample]) -> list[Lattice]:
 
 
 def calibrate(path: Path, plates: Sequence[Sample], dates: Sequence[Sample]) -> None:
-    """Fit the temperature on half of the plates and write it, with the figures of the other half and of all dates."""
+    """Fit the temperature and write it, with how well such a fit does on plates it has not seen, and on all dates."""
     network = Network.load(path)
-    fitting, reporting = halves(look(network, plates))
-    temperature = fit_temperature(fitting, PLATES)
+    lattices = look(network, plates)
+    temperature = fit_temperature(lattices, PLATES)
     figures = {
-        "calibration": judged(reporting, PLATES, temperature),
+        "calibration": cross_judged(lattices, PLATES),
         "expiry_calibration": judged(look(network, dates), DATES, temperature),
     }
     beside = path.with_suffix(".json")
