@@ -471,7 +471,7 @@ def _expiry(ink: Mask, spec: PlateSpec, rng: np.random.Generator, draw: Draw) ->
 
 
 def _bolder(glyph: Mask, share: float) -> Mask:
-    """The character as tall as it was, its strokes wider by twice this share of its height: one tool pressed them all."""
+    """The character as tall as it was, its strokes wider by twice this share of its height: one tool pressed all."""
     height, width = glyph.shape
     fine = 4
     grow = round(share * height * fine)
