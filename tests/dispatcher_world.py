@@ -9,7 +9,9 @@ from typing import Any
 from uuid import UUID, uuid5
 
 import yaml
+from sqlalchemy import Connection
 
+from dispatcher import sends
 from dispatcher.access import accounts, passwords, sessions
 from dispatcher.access.roles import Role
 from dispatcher.keys import write_new_key
@@ -154,6 +156,16 @@ def write_config(folder: Path, **changes: Any) -> Path:
     path = folder / "dispatcher.yaml"
     path.write_text(yaml.safe_dump(content))
     return path
+
+
+def accepted(connection: Connection, case_id: int, at: datetime, wamid: str) -> str:
+    """An attempt to send the case's notice, which WhatsApp took; its id."""
+    attempt_id = sends.new_attempt_id()
+    sends.start_attempts(connection, {case_id: attempt_id}, at)
+    attempts = sends.Attempts(connection, ids=[attempt_id])
+    attempts.end(attempt_id, sends.AttemptState.ACCEPTED, at, wamid)
+    attempts.write()
+    return attempt_id
 
 
 @cache

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from console_world import World
-from dispatcher_world import NOW, UNIT, enter
+from dispatcher_world import NOW, UNIT, accepted, enter
 
 from dispatcher import cases, decisions, sends
 from dispatcher.access.audit import Actor, Audit
@@ -70,8 +70,7 @@ def a_day(world: World) -> dict[str, Case]:
         for case in (failed, told):
             cases.move(connection, case.case_id, Event.ATTEMPTED, NOW, deadline=deadline)
         cases.move(connection, failed.case_id, Event.REFUSED, NOW, reasons="whatsapp.131009")
-        attempt_id = sends.start_attempt(connection, told.case_id, NOW)
-        sends.end_attempt(connection, attempt_id, sends.AttemptState.ACCEPTED, NOW, "wamid.1")
+        accepted(connection, told.case_id, NOW, "wamid.1")
         cases.move(connection, told.case_id, Event.WAS_READ, NOW)
         sends.stop(connection, sends.SENDER, 131031, NOW)
     world.dispatcher.units.hold(ANA, UNIT, "lens turned", NOW)

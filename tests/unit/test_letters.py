@@ -55,9 +55,9 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
 def registry(world: World, folder: Path, address: str = ADDRESS, status: str = "active") -> None:
     path = folder / "owners.csv"
     path.write_text(HEADER + ROW.format(address=address, status=status))
-    parts = world.dispatcher.worker._writer
+    zone = load_settings(folder / "dispatcher.yaml").zone
     sealer = post(world, folder).sealer
-    import_owners(world.store, sealer, path, NOW, parts.zone, lambda row: None, lambda rows: None)
+    import_owners(world.store, sealer, path, NOW, zone, lambda row: None, lambda rows: None)
 
 
 def post(world: World, folder: Path) -> Post:

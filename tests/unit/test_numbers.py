@@ -9,14 +9,13 @@ from zoneinfo import ZoneInfo
 
 import pytest
 from console_world import World
-from dispatcher_world import report
+from dispatcher_world import accepted, report
 from sqlalchemy import Connection
 
-from dispatcher import cases, sends
+from dispatcher import cases
 from dispatcher.access.roles import Role
 from dispatcher.console.plots import HEIGHT, WIDTH, chart
 from dispatcher.numbers import Counts, numbers
-from dispatcher.sends import AttemptState
 from dispatcher.store import Store
 from dispatcher.workflow import Event
 
@@ -28,13 +27,15 @@ LAST_SECOND = datetime(2026, 11, 23, 16, 59, 59, tzinfo=UTC)
 
 def happen(connection: Connection, number: int, at: datetime, *more: Event, wait_s: int = 60, **changes: str) -> None:
     """A case to which events happened, WhatsApp's acceptance among them; its message arrives after so many seconds."""
-    case = cases.open_case(connection, report(number, at, **changes), at)
+    said = report(number, at, **changes)
+    cases.open_cases(connection, [said], at)
+    case = cases.by_event(connection, said.unit_id, str(said.event_id))
+    assert case is not None
     for event in more:
         then = at + timedelta(seconds=1 + wait_s * (event not in SENT))
         cases.move(connection, case.case_id, event, then)
     if Event.WAS_ACCEPTED in more:
-        attempt_id = sends.start_attempt(connection, case.case_id, at)
-        sends.end_attempt(connection, attempt_id, AttemptState.ACCEPTED, at, f"wamid.{number}")
+        accepted(connection, case.case_id, at, f"wamid.{number}")
 
 
 def fill(connection: Connection) -> None:

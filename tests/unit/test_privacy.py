@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 from console_world import World, token
-from dispatcher_world import NOW, OWNERS, PICTURES, UNIT, event_id, evidence, report, signed
+from dispatcher_world import NOW, OWNERS, PICTURES, UNIT, accepted, event_id, evidence, report, signed
 from sqlalchemy import func, select, update
 
 from dispatcher import cases, sends
@@ -196,12 +196,8 @@ def lived(centre: Centre) -> Case:
     centre.registry(BUDI)
     case = centre.over(State.QUEUED)
     with centre.store.writing() as connection:
-        attempt_id = sends.new_attempt_id()
-        sends.start_attempts(connection, {case.case_id: attempt_id}, NOW)
+        attempt_id = accepted(connection, case.case_id, NOW, "wamid.7")
         cases.move(connection, case.case_id, Event.ATTEMPTED, NOW, why=attempt_id, deadline=NOW + 10 * DAY)
-        attempts = sends.Attempts(connection, ids=[attempt_id])
-        attempts.end(attempt_id, sends.AttemptState.ACCEPTED, NOW, "wamid.7")
-        attempts.write()
         status = {"id": "wamid.7", "status": "failed", "recipient_id": "6281234567890", "errors": [{"code": 131026}]}
         call = {"entry": [{"changes": [{"value": {"statuses": [status]}}]}]}
         sends.keep_call(connection, json.dumps(call).encode(), NOW)
