@@ -49,6 +49,7 @@ from dispatcher.owner_page.tries import Tries
 from dispatcher.owners import OwnerRegistry, Reason, SnapshotRegistry
 from dispatcher.owners_http import HttpRegistry
 from dispatcher.planning import Planner
+from dispatcher.privacy.erasure import Eraser
 from dispatcher.proposals import TwoPersons
 from dispatcher.settings import ReviewSettings, Settings
 from dispatcher.store import Store, counters
@@ -179,7 +180,7 @@ class Dispatcher:
             store,
             parts.evidence,
             Hearing(store, parts.writer.mac_key, settings.whatsapp.template),
-            make_planner(parts, self.registry),
+            make_planner(parts, self.registry, self.units),
             client,
             name=settings.mqtt.client_id,
             at_once=settings.whatsapp.at_once,
@@ -219,6 +220,7 @@ class Dispatcher:
             audit=audit,
             office=Office(store, audit),
             views=views,
+            eraser=Eraser(store, parts.evidence),
             renderer=renderer,
         )
         figures = Figures(store=store, units=self.units, renderer=renderer, zone=settings.zone)
@@ -270,11 +272,12 @@ class Dispatcher:
         self.wake.set()
 
 
-def make_planner(parts: Parts, registry: OwnerRegistry) -> Planner:
+def make_planner(parts: Parts, registry: OwnerRegistry, units: Mapping[str, Unit]) -> Planner:
     """What decides about cases, by the ages and tries of the configuration."""
     settings = parts.settings
     return Planner(
         registry=registry,
+        units=units,
         writer=parts.writer,
         most_tries=settings.whatsapp.attempts,
         report_max_age=timedelta(days=settings.report_max_age_days),

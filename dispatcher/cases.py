@@ -319,6 +319,20 @@ def past_deadline(connection: Connection, states: Collection[State], now: dateti
     return tuple(map(_case, connection.execute(statement.with_for_update(skip_locked=True)).mappings()))
 
 
+def tally_units(connection: Connection, state: State) -> Mapping[str, int]:
+    """By unit: how many cases are in a state."""
+    number = func.count().label("number")
+    statement = select(cases.c.unit_id, number).where(cases.c.state == state).group_by(cases.c.unit_id)
+    return {row.unit_id: row.number for row in connection.execute(statement)}
+
+
+def of_units(connection: Connection, state: State, unit_ids: Collection[str], limit: int) -> tuple[Case, ...]:
+    """Cases of these units in a state, oldest first, but for those that another transaction is moving."""
+    statement = select(cases).where(cases.c.state == state, cases.c.unit_id.in_(unit_ids))
+    statement = statement.order_by(cases.c.case_id).limit(limit).with_for_update(skip_locked=True)
+    return tuple(map(_case, connection.execute(statement).mappings()))
+
+
 def listed(
     connection: Connection, states: Sequence[State] = (), limit: int = 200, offset: int = 0, *, reason: str = ""
 ) -> tuple[Case, ...]:
@@ -381,6 +395,12 @@ def reached(connection: Connection, case_ids: Collection[int]) -> Mapping[int, M
 def report_of(connection: Connection, case: Case) -> ViolationReport:
     """The signed report a case was opened for."""
     return reports_of(connection, [case])[case.case_id]
+
+
+def signed_report(connection: Connection, case: Case) -> SignedReport:
+    """The report a case was opened for, as its unit signed it."""
+    where = (unit_event.c.unit_id == case.unit_id) & (unit_event.c.event_id == case.event_id)
+    return SignedReport.model_validate_json(connection.execute(select(unit_event.c.body).where(where)).scalar_one())
 
 
 def reports_of(connection: Connection, found: Collection[Case]) -> Mapping[int, ViolationReport]:

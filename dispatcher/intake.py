@@ -37,6 +37,8 @@ from wire.topics import Up, UpTopic
 
 log = logging.getLogger(__name__)
 
+HELD = "held"
+"""Told to a unit whose report is stored and not judged for now."""
 _YEARS = range(1970, 2200)
 """Beyond them a moment can be written, but not be told in another time zone everywhere."""
 _REASON_CHARACTERS = 200
@@ -141,10 +143,16 @@ class Intake:
         reason = "other_content" if result is AckResult.REJECTED else ""
         if reason:
             self._count(f"refused.{kind}.{reason}")
+        if isinstance(found, Report) and result is AckResult.STORED and self._is_held(found):
+            reason = HELD
+            self._count(f"held.{kind}")
         if isinstance(found, Piece) and result is AckResult.STORED:
             EVIDENCE_BYTES.inc(found.header.size_bytes)
         MESSAGES.labels(kind, result, reason).inc()
         return Ack(event_id=found.event_id, sha256=found.sha256, result=result, retryable=False, reason=reason)
+
+    def _is_held(self, report: Report) -> bool:
+        return self._units[report.body.unit_id].state is UnitState.QUARANTINED
 
     def _at_fault(self, message: Incoming, fault: Exception) -> Ack | None:
         """The answer to a message that cannot be stored: for all we know for ever, unless the fault is the store's."""
@@ -181,8 +189,6 @@ class Intake:
             raise Refused("unknown_unit")
         if said_unit != topic_unit:
             raise Refused("foreign_unit")
-        if unit.state is UnitState.QUARANTINED:
-            raise Refused("unit_quarantined")
         if unit.state is UnitState.UNAPPROVED:
             raise NotYet("key_unapproved")
         return unit

@@ -15,6 +15,7 @@ from dispatcher.metrics import LOOKUPS, word
 from dispatcher.notice import Notice, NoticeTooLong
 from dispatcher.owners import OVERRULABLE, Found, Match, OwnerRegistry, Reason, Unavailable, doubts, mobile
 from dispatcher.pacing import wait_for_registry
+from dispatcher.units import Unit, is_believed
 from dispatcher.workflow import Event, State
 from dispatcher.writer import Writer
 from wire.messages import ViolationReport
@@ -83,6 +84,7 @@ class Planner:
     """Decides by law, registry and calendar."""
 
     registry: OwnerRegistry
+    units: Mapping[str, Unit]
     writer: Writer
     most_tries: int
     report_max_age: timedelta
@@ -117,6 +119,8 @@ class Planner:
         """What is to happen to a case whose owner is not to be looked up; None for the others."""
         has_law = self.writer.offence(report) is not None
         if case.state is State.EVIDENCE_COMPLETE:
+            if not is_believed(self.units.get(case.unit_id)):
+                return Plan(case, case.state, Ends(Event.SET_ASIDE, ""))
             reasons = validation.doubts(report, now, self.report_max_age, has_law)
             return Plan(case, case.state, doubted(*reasons)) if reasons else None
         if not has_law:  # a person cannot approve what no law describes

@@ -16,7 +16,7 @@ from wire.signing import VerifyKey
 class UnitState(StrEnum):
     APPROVED = "approved"
     QUARANTINED = "quarantined"
-    """Nothing it says is believed until a person has looked at it."""
+    """Nothing it says is believed until a person has looked at it: it is taken in and held."""
     UNAPPROVED = "unapproved"
     """Its key waits for people's approval; what it says is not taken in yet, and it keeps it."""
 
@@ -43,6 +43,11 @@ class Unit:
     name: str
     state: UnitState
     key: VerifyKey
+
+
+def is_believed(unit: Unit | None) -> bool:
+    """Whether what a unit says may be judged now; one that the units' file has no more is not believed."""
+    return unit is not None and unit.state is UnitState.APPROVED
 
 
 def load_units(path: Path) -> Mapping[str, Unit]:

@@ -23,6 +23,8 @@ class Doubt(StrEnum):
     TOO_OLD = "too_old"
     NO_LAW = "no_law"
     """No law in force that day describes this kind of violation."""
+    KEY_REPLACED = "key_replaced"
+    """Signed with a key that is not the unit's any more."""
 
 
 def doubts(report: ViolationReport, now: datetime, max_age: timedelta, has_law: bool) -> tuple[str, ...]:

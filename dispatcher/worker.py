@@ -33,6 +33,7 @@ from dispatcher.planning import WAY, Ends, Plan, Planner, Ready, Waits, doubted
 from dispatcher.sends import Attempts, AttemptState
 from dispatcher.store import Store
 from dispatcher.template import Template
+from dispatcher.units import is_believed
 from dispatcher.whatsapp import TemplateMessage, Uploaded, WhatsAppClient
 from dispatcher.workflow import TOLD, Event, IllegalMove, State
 from wire.messages import ViolationReport
@@ -143,7 +144,7 @@ class Worker:
             claimed = cases.claim(connection, states, self._name, now, now + self._lease, self._at_once)
             reports = cases.reports_of(connection, claimed)
         if not claimed:
-            return self._expire(now)
+            return self._expire(now) or self._free(now)
         self._give_up([case for case in claimed if case.state is State.SENDING], now)
         held = [case for case in claimed if case.state is not State.SENDING]
         plans = self._planner.plans(held, reports, now)
@@ -356,6 +357,24 @@ class Worker:
                 for scope, code in sorted(stops.items()):
                     sends.stop(connection, scope, code, now)
                     log.error("sending is paused until you resume it", extra={"scope": scope, "code": code})
+
+    def _free(self, now: datetime) -> bool:
+        """Let go on what units said that are believed again; whether there was any. What another key than a unit's
+        present one signed goes to a person."""
+        units = self._planner.units
+        with self._store.reading() as connection:
+            held = cases.tally_units(connection, State.HELD)
+        believed = [each for each in held if is_believed(units.get(each))]
+        if not believed:
+            return False
+        with self._store.writing() as connection:
+            for case in cases.of_units(connection, State.HELD, believed, limit=100):
+                if units[case.unit_id].key.verifies(cases.signed_report(connection, case)):
+                    cases.move(connection, case.case_id, Event.FREED, now)
+                else:
+                    reason = validation.Doubt.KEY_REPLACED
+                    cases.move(connection, case.case_id, Event.DOUBTED, now, why=reason, reasons=reason)
+        return True
 
     def _expire(self, now: datetime) -> bool:
         """End the wait for owners whose time is over; whether there were any."""

@@ -12,11 +12,12 @@ The way of a case that goes well is a straight line::
     received - evidence_complete - validated - owner_resolved - queued - sending - accepted - sent - delivered - read
     - confirmed
 
-Doubt leaves the line for `review`, at the second validation or when the registry disagrees; a person puts the case
-back to `validated` or withdraws it. Sending is the only step that cannot be undone and that has no idempotency key,
-so it is written down before it is tried: `sending` means that an attempt may be under way. If its end was not seen
-(a timeout, a hang-up, a crash) the case is `unknown`, which no timer ever leaves: WhatsApp's own status resolves it,
-or a person has it sent again.
+What a unit says that is not believed now is `held`: nobody judges it before its unit is believed again. Doubt leaves
+the line for `review`, at the second validation or when the registry disagrees; a person puts the case back to
+`validated` or withdraws it. Sending is the only step that cannot be undone and that has no idempotency key, so it is
+written down before it is tried: `sending` means that an attempt may be under way. If its end was not seen (a timeout,
+a hang-up, a crash) the case is `unknown`, which no timer ever leaves: WhatsApp's own status resolves it, or a person
+has it sent again.
 
 News of a message (`NEWS`) comes late, twice and in any order, and some never comes: `delivered` may be skipped before
 `read`. The states of a message therefore have a rank, `LINE`: news that says less than is known already changes
@@ -43,6 +44,7 @@ class State(StrEnum):
 
     RECEIVED = "received"
     EVIDENCE_COMPLETE = "evidence_complete"
+    HELD = "held"
     VALIDATED = "validated"
     REVIEW = "review"
     OWNER_RESOLVED = "owner_resolved"
@@ -67,6 +69,10 @@ class Event(StrEnum):
 
     EVIDENCE_ARRIVED = "evidence_arrived"
     """All pieces of evidence that the report names are here."""
+    SET_ASIDE = "set_aside"
+    """Its unit is not believed now."""
+    FREED = "freed"
+    """Its unit is believed again."""
     PASSED = "passed"
     """The second validation at the centre holds."""
     DOUBTED = "doubted"
@@ -135,7 +141,13 @@ TABLE: Mapping[State, Mapping[Event, State]] = MappingProxyType(
     {
         State.RECEIVED: {Event.EVIDENCE_ARRIVED: State.EVIDENCE_COMPLETE, Event.WAS_WITHDRAWN: State.WITHDRAWN},
         State.EVIDENCE_COMPLETE: {
+            Event.SET_ASIDE: State.HELD,
             Event.PASSED: State.VALIDATED,
+            Event.DOUBTED: State.REVIEW,
+            Event.WAS_WITHDRAWN: State.WITHDRAWN,
+        },
+        State.HELD: {
+            Event.FREED: State.EVIDENCE_COMPLETE,
             Event.DOUBTED: State.REVIEW,
             Event.WAS_WITHDRAWN: State.WITHDRAWN,
         },

@@ -219,4 +219,4 @@ class Ack(Message):
     result: AckResult
     retryable: bool
     reason: str = ""
-    """Why it was rejected, as a code that can be counted."""
+    """Why it was rejected, or is held, as a code that can be counted."""

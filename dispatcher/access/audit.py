@@ -62,6 +62,7 @@ class What(StrEnum):
     """What is sealed was sealed anew."""
     KEY_APPROVED = "key_approved"
     UNIT_HELD = "unit_held"
+    UNIT_DISCARDED = "unit_discarded"
     UNIT_RELEASED = "unit_released"
     BACKED_UP = "backed_up"
     RESTORED = "restored"

@@ -72,6 +72,7 @@ RULES: Mapping[tuple[str, str], Door | Right] = MappingProxyType(
         ("GET", "/units"): Right.SEE_UNITS,
         ("POST", "/units/{unit_id}/approve"): Right.APPROVE_KEYS,
         ("POST", "/units/{unit_id}/hold"): Right.HOLD_UNITS,
+        ("POST", "/units/{unit_id}/discard"): Right.HOLD_UNITS,
         ("POST", "/units/{unit_id}/release"): Right.HOLD_UNITS,
         ("GET", "/audit"): Right.READ_AUDIT,
         ("POST", "/audit/verify"): Right.READ_AUDIT,

@@ -9,9 +9,10 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Form, HTTPException, Query, Request, Response
 from fastapi.responses import RedirectResponse
 
+from dispatcher import cases
 from dispatcher.access import accounts, audit
 from dispatcher.access.accounts import Refused
-from dispatcher.access.audit import Audit
+from dispatcher.access.audit import Actor, Audit, What
 from dispatcher.access.office import Office
 from dispatcher.access.roles import Role
 from dispatcher.access.unit_book import UnitBook
@@ -19,11 +20,17 @@ from dispatcher.console import words
 from dispatcher.console.guard import actor
 from dispatcher.console.render import Renderer
 from dispatcher.console.views import Views
+from dispatcher.privacy.erasure import Eraser
+from dispatcher.schema import cases as table
 from dispatcher.store import Store
+from dispatcher.units import UnitState
+from dispatcher.workflow import State
 
 Reason = Annotated[str, Form(max_length=500)]
 Name = Annotated[str, Form(max_length=32)]
 _AUDIT_ROWS = 100
+_DISCARDED = 1000
+"""Held cases that one form erases."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,6 +42,7 @@ class OfficePages:
     audit: Audit
     office: Office
     views: Views
+    eraser: Eraser
     renderer: Renderer
 
     def router(self) -> APIRouter:
@@ -69,9 +77,24 @@ class OfficePages:
         def hold(request: Request, unit_id: str, why: Reason) -> Response:
             return done(request, unit_id, lambda: book.hold(actor(request), unit_id, " ".join(why.split()), now()))
 
+        @router.post("/units/{unit_id}/discard")
+        def discard(request: Request, unit_id: str, why: Reason) -> Response:
+            return done(request, unit_id, lambda: self._discard(actor(request), unit_id, " ".join(why.split())))
+
         @router.post("/units/{unit_id}/release")
         def release(request: Request, unit_id: str, why: Reason) -> Response:
             return done(request, unit_id, lambda: book.release(actor(request), unit_id, " ".join(why.split()), now()))
+
+    def _discard(self, actor: Actor, unit_id: str, why: str) -> None:
+        """Erase what a quarantined unit said and nobody has judged. Raises Refused for a unit that is believed."""
+        if self.book[unit_id].state is UnitState.APPROVED:
+            raise Refused("unit_believed")
+        with self.store.reading() as connection:
+            held = cases.where(connection, (table.c.unit_id == unit_id) & (table.c.state == State.HELD), _DISCARDED)
+        gone = sum(map(self.eraser.drop_case, held))
+        now, said = self.renderer.clock(), f"{gone} cases: {why}"
+        with self.store.writing() as connection:
+            self.audit.append(connection, now, actor, What.UNIT_DISCARDED, unit_id, said)
 
     def _add_users(self, router: APIRouter) -> None:
         office, now = self.office, self.renderer.clock

@@ -42,6 +42,8 @@ class UnitLine:
     online: bool
     seen_at: datetime | None
     backlog: int
+    held: int
+    """Its cases that nobody judges before it is believed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -184,11 +186,13 @@ def _row(connection: Connection, case: Case) -> Row:
 def _unit_lines(connection: Connection, units: Mapping[str, Unit]) -> tuple[UnitLine, ...]:
     said = {row.unit_id: row for row in connection.execute(select(unit_status))}
 
+    held = cases.tally_units(connection, State.HELD)
+
     def line(unit: Unit) -> UnitLine:
-        row = said.get(unit.unit_id)
+        row, waiting = said.get(unit.unit_id), held.get(unit.unit_id, 0)
         if row is None:
-            return UnitLine(unit=unit, online=False, seen_at=None, backlog=0)
-        return UnitLine(unit=unit, online=row.online, seen_at=row.seen_at, backlog=row.backlog)
+            return UnitLine(unit=unit, online=False, seen_at=None, backlog=0, held=waiting)
+        return UnitLine(unit=unit, online=row.online, seen_at=row.seen_at, backlog=row.backlog, held=waiting)
 
     return tuple(map(line, units.values()))
 

@@ -19,6 +19,7 @@ STATES: Mapping[State, str] = {
     State.RECEIVED: _("Awaiting evidence"),
     State.EVIDENCE_COMPLETE: _("Evidence complete"),
     State.VALIDATED: _("Validated"),
+    State.HELD: _("Held: unit not believed"),
     State.REVIEW: _("In review"),
     State.OWNER_RESOLVED: _("Owner found"),
     State.QUEUED: _("Queued"),
@@ -38,7 +39,7 @@ STATES: Mapping[State, str] = {
 }
 
 GROUPS: tuple[tuple[str, tuple[State, ...]], ...] = (
-    (_("Needs a person"), (State.REVIEW, State.UNKNOWN, State.DISPUTED, State.DEAD, State.FALLBACK_POST)),
+    (_("Needs a person"), (State.REVIEW, State.HELD, State.UNKNOWN, State.DISPUTED, State.DEAD, State.FALLBACK_POST)),
     (
         _("On its way"),
         (
@@ -61,7 +62,7 @@ GROUPS: tuple[tuple[str, tuple[State, ...]], ...] = (
 
 TONES: Mapping[State, str] = {
     **dict.fromkeys(State, "going"),
-    **dict.fromkeys((State.REVIEW, State.UNKNOWN, State.DISPUTED, State.FALLBACK_POST), "person"),
+    **dict.fromkeys((State.REVIEW, State.HELD, State.UNKNOWN, State.DISPUTED, State.FALLBACK_POST), "person"),
     **dict.fromkeys((State.DELIVERED, State.READ, State.CONFIRMED), "good"),
     **dict.fromkeys((State.EXPIRED, State.WITHDRAWN), "closed"),
     State.DEAD: "bad",
@@ -82,6 +83,8 @@ KINDS: Mapping[str, str] = {
 EVENTS: Mapping[str, str] = {
     "reported": _("Report received and verified"),
     "evidence_arrived": _("All evidence is here"),
+    "set_aside": _("Held: the unit is not believed now"),
+    "freed": _("The unit is believed again"),
     "passed": _("Second validation passed"),
     "doubted": _("Put before a person"),
     "approved": _("Approved"),
@@ -112,6 +115,7 @@ REASONS: Mapping[str, str] = {
     "pictures_missing": _("A picture is missing"),
     "clock": _("The unit's clock was not synchronised"),
     "too_old": _("The violation is too old"),
+    "key_replaced": _("Signed with a key that is not the unit's any more"),
     "no_law": _("No law in force describes this violation"),
     "owner_not_found": _("Plate not in the registry"),
     "owner_ambiguous": _("More than one registration"),
@@ -220,6 +224,7 @@ AUDITED: Mapping[str, str] = {
     "hold_lifted": _("Legal hold lifted"),
     "key_approved": _("Unit's key approved"),
     "unit_held": _("Unit quarantined"),
+    "unit_discarded": _("What a quarantined unit said erased"),
     "unit_released": _("Unit released"),
     "backed_up": _("Backup made"),
     "restored": _("Backup restored"),
@@ -257,6 +262,7 @@ SAID: Mapping[str, str] = {
     "range_wrong": _("These are no days, the last is before the first, or there are more than 92 of them."),
     "key_changed": _("the units' file has another key for this unit now; look at it again"),
     "key_approved_before": _("you have approved this key already; somebody else has to"),
+    "unit_believed": _("this unit is believed; quarantine it before what it said is erased"),
     "unit_held_before": _("this unit is quarantined already"),
     "unit_not_held": _("nobody has quarantined this unit from the console; the units' file may have"),
 }

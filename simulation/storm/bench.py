@@ -174,7 +174,7 @@ def _send_all(config: str, name: str) -> float:
         store,
         parts.evidence,
         Hearing(store, parts.writer.mac_key, parts.writer.template.name),
-        make_planner(parts, SnapshotRegistry(store, parts.sealer)),
+        make_planner(parts, SnapshotRegistry(store, parts.sealer), parts.units),
         client,
         name=name,
         at_once=settings.whatsapp.at_once,

@@ -61,7 +61,7 @@ def main(config: str, name: str, file: str, lease_s: str, call: str = "", number
         store,
         parts.evidence,
         Hearing(store, parts.writer.mac_key, parts.writer.template.name),
-        make_planner(parts, SnapshotRegistry(store, parts.sealer)),
+        make_planner(parts, SnapshotRegistry(store, parts.sealer), parts.units),
         FileOfNotices(name, Path(file), (call, int(number))),  # type: ignore[arg-type]
         name=name,
         at_once=AT_ONCE,

@@ -330,6 +330,28 @@ def test_units_are_approved_by_two_and_believed_then(tmp_path: Path, database: s
     world.close()
 
 
+def test_what_a_quarantined_unit_said_is_judged_or_erased(tmp_path: Path, database: str) -> None:
+    """The person who looked at the unit decides about all it said meanwhile, and the trail says who and why."""
+    world = World(tmp_path, database=database)
+    form = {"token": token(world.web, "/account"), "why": "lens turned"}
+    assert world.web.post(f"/units/{UNIT}/discard", data=form).status_code == 409
+    assert world.web.post(f"/units/{UNIT}/hold", data=form).status_code == 303
+    for number in (1, 2):
+        world.arrive(number)
+    assert {case["state"] for case in world.cases()} == {"held"}
+    assert "Erase 2 held" in world.web.get("/units").text
+    assert world.web.post(f"/units/{UNIT}/discard", data=form).status_code == 303
+    assert world.cases() == []
+    assert not list((tmp_path / "evidence").rglob("*.jpg"))
+    world.arrive(3)
+    assert world.web.post(f"/units/{UNIT}/release", data=form).status_code == 303
+    while world.dispatcher.worker.step():
+        pass
+    assert [case["state"] for case in world.cases()] == ["queued"]
+    assert "2 cases: lens turned" in world.web.get("/audit").text
+    world.close()
+
+
 def test_an_admin_adds_changes_and_disables_users(tmp_path: Path, database: str) -> None:
     """People come, change desks and leave; their access does so the same minute."""
     world = World(tmp_path, database=database)

@@ -30,10 +30,12 @@ from dispatcher.reference import payload
 from dispatcher.schema import webhook_inbox
 from dispatcher.settings import load_settings
 from dispatcher.store import Store, counters
+from dispatcher.units import UnitState
 from dispatcher.whatsapp import TemplateMessage, Uploaded
 from dispatcher.worker import Worker
 from dispatcher.workflow import State
 from wire.messages import EvidenceRole, Provenance, Verdict, ViolationReport
+from wire.signing import SigningKey
 from wire.topics import Up, UpTopic
 
 
@@ -70,11 +72,12 @@ class World:
         self.store = Store.open(database, migrating=True)
         self.whatsapp = FakeWhatsApp()
         self.now = NOW
+        self.units = dict(self.parts.units)
         self.restart()
 
     def restart(self) -> None:
         """A new process on the same database."""
-        self.intake = Intake(self.store, self.parts.evidence, self.parts.units)
+        self.intake = Intake(self.store, self.parts.evidence, self.units)
         self.worker = self.another("dispatcher")
 
     def another(self, name: str) -> Worker:
@@ -83,7 +86,9 @@ class World:
             self.store,
             self.parts.evidence,
             Hearing(self.store, self.parts.writer.mac_key, "etle_konfirmasi_v1"),
-            replace(make_planner(self.parts, SnapshotRegistry(self.store, self.parts.sealer)), most_tries=3),
+            replace(
+                make_planner(self.parts, SnapshotRegistry(self.store, self.parts.sealer), self.units), most_tries=3
+            ),
             self.whatsapp,  # type: ignore[arg-type]
             name=name,
             at_once=4,
@@ -245,6 +250,33 @@ def test_an_owner_without_a_mobile_number_gets_a_letter_when_a_person_approves(w
     assert world.work() is State.FALLBACK_POST
     assert world.case().reasons == ("no_mobile_number",)
     assert world.whatsapp.sent == []
+
+
+def test_what_an_unbelieved_unit_said_waits_for_its_release(world: World) -> None:
+    """A unit that somebody may have turned accuses nobody; once a person believes it again, nothing it saw is lost."""
+    believed = world.units[UNIT]
+    world.units[UNIT] = replace(believed, state=UnitState.QUARANTINED)
+    world.arrive()
+    assert world.work() is State.HELD
+    for unit in (replace(believed, state=UnitState.UNAPPROVED), None):
+        world.units.clear()
+        world.units.update({UNIT: unit} if unit else {})
+        assert world.work() is State.HELD
+    world.units[UNIT] = believed
+    assert world.work() is State.ACCEPTED
+    assert world.events()[1:5] == ["evidence_arrived", "set_aside", "freed", "passed"]
+    assert len(world.whatsapp.sent) == 1
+
+
+def test_what_a_replaced_key_signed_goes_to_a_person(world: World) -> None:
+    """A unit that was opened gets a new key; whoever had the old one meanwhile still accuses nobody."""
+    believed = world.units[UNIT]
+    world.units[UNIT] = replace(believed, state=UnitState.QUARANTINED)
+    world.arrive()
+    assert world.work() is State.HELD
+    world.units[UNIT] = replace(believed, key=SigningKey.generate().public)
+    assert world.work() is State.REVIEW
+    assert world.case().reasons == ("key_replaced",)
 
 
 def test_an_electric_car_is_not_fined_for_odd_even(world: World) -> None:

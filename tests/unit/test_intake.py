@@ -126,10 +126,14 @@ def test_reports_of_strangers_are_refused_and_counted(world: World, unit_id: str
     assert world.state() is None
 
 
-def test_a_quarantined_unit_is_not_believed(world: World) -> None:
-    """A stolen unit must fall silent at once."""
+def test_what_a_quarantined_unit_says_is_kept_aside(world: World) -> None:
+    """Should it have been right after all, nothing is lost; the unit hears it and a count tells it."""
     payload = signed(report(unit_id="unit-02"))
-    assert world.result(Up.VIOLATION, payload, "unit-02") == (AckResult.REJECTED, False, "unit_quarantined")
+    assert world.result(Up.VIOLATION, payload, "unit-02") == (AckResult.STORED, False, "held")
+    assert world.result(Up.VIOLATION, payload, "unit-02") == DUPLICATE
+    forged = signed(report(2, unit_id="unit-02"), SigningKey.generate())
+    assert world.result(Up.VIOLATION, forged, "unit-02") == (AckResult.REJECTED, False, "unknown_key")
+    assert world.counted() == {"held.violation": 1, "refused.violation.unknown_key": 1}
 
 
 def test_a_tampered_report_is_refused(world: World) -> None:
