@@ -19,9 +19,8 @@ from simulation.footage_lights import state_at
 from simulation.footage_scenario import Scenario
 from simulation.footage_site import site_file
 from simulation.footage_traffic import Trip
-from simulation.footage_truth import MOST_HIDDEN, Sightings
+from simulation.footage_truth import FOLLOWED_PX, MOST_HIDDEN, Sightings
 
-_FOUND_PX = 28.0
 _READ_PX = 44.0
 _EXPIRY_READ_PX = {"car": 110.0, "motorcycle": 65.0}
 """Plate width from which the second line is read: five pixels of height, and a motorcycle's is larger."""
@@ -38,7 +37,7 @@ def trace(scenario: Scenario, cast: Sequence[Trip], seed: int) -> tuple[Recordin
     for number, plates in enumerate(visible_plates(scenario, cast, seed)):
         for plate in plates:
             seen[plate.vehicle_id][number] = plate.corners
-        found = tuple(_look(plate, by_id[plate.vehicle_id], rng) for plate in plates if plate.width_px >= _FOUND_PX)
+        found = tuple(_look(plate, by_id[plate.vehicle_id], rng) for plate in plates if plate.width_px >= FOLLOWED_PX)
         at_s = number / scenario.fps
         mono_ns = round(at_s * 1e9)
         lights = tuple(LightSample(each.id, state_at(each, at_s), mono_ns) for each in scenario.signals)

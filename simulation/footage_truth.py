@@ -17,12 +17,16 @@ from simulation.footage_traffic import Trip
 READABLE_PX = 48.0
 """Plate width from which a person reads it without effort."""
 _READABLE_FRAMES = 4
+FOLLOWED_PX = 28.0
+"""Plate width below which no network finds it."""
 MOST_HIDDEN = 0.45
 """How much mud may hide of a character that can still be told."""
 _PATH_STEP_S = 0.5
 
 _STANDING = (ViolationKind.STOP_LINE, ViolationKind.STOPPING)
 _ON_THE_WAY = (ViolationKind.BUS_LANE, ViolationKind.SPEED, ViolationKind.WRONG_WAY)
+_BEHIND_M = 5.0
+"""As far past its line, and a little farther, as a vehicle has to be that drives on."""
 _SHOWN_WAY_M = 12.0
 """Half as long again as the longest way that a rule asks for."""
 
@@ -86,8 +90,11 @@ def _line(passage: Passage, seen: Sightings) -> dict[str, Any]:
 
 
 def _is_shown(violation: TrueViolation, passage: Passage, seen: Sightings) -> bool:
-    """Whether the camera sees it: not where a bus hides half of a stand, or all but a few metres of the way."""
+    """Whether the camera sees it: not where a bus hides half of a stand, or all but a few metres of the way, nor where
+    the line is so far off that no plate is found there any more."""
     fps = passage.scenario.fps
+    if violation.kind is ViolationKind.RED_LIGHT:
+        return _is_seen_behind(violation.at_s, passage, seen)
     stand = next((rest for rest in passage.rests() if rest[1] == violation.at_s), None)
     if violation.kind in _STANDING and stand:
         frames = range(ceil(stand[0] * fps), floor(stand[1] * fps) + 1)
@@ -96,6 +103,18 @@ def _is_shown(violation: TrueViolation, passage: Passage, seen: Sightings) -> bo
         return True
     begin, end = (passage.trip.plate_m(moment_s) for moment_s in (passage.begin_s, passage.end_s))
     return begin is not None and end is not None and abs(end[1] - begin[1]) >= _SHOWN_WAY_M
+
+
+def _is_seen_behind(line_s: float, passage: Passage, seen: Sightings) -> bool:
+    """Whether the plate is still large enough to be found where the vehicle has left its line behind."""
+    line = passage.trip.plate_m(line_s)
+    for frame, corners in seen.items():
+        place = passage.trip.plate_m(frame / passage.scenario.fps)
+        if frame / passage.scenario.fps <= line_s or _width_px(corners) < FOLLOWED_PX or line is None or place is None:
+            continue
+        if abs(place[1] - line[1]) >= _BEHIND_M:
+            return True
+    return False
 
 
 def _on_road(trip: Trip, scenario: Scenario) -> list[int]:
