@@ -17,7 +17,7 @@ from dispatcher.cases import Case
 from dispatcher.plate import format_plate, is_civil
 from dispatcher.proposals import OPPOSED, PROPOSED, Proposal, TwoPersons
 from dispatcher.store import Store
-from dispatcher.workflow import TABLE, Event, IllegalMove, State
+from dispatcher.workflow import TABLE, Event, State
 
 DECISIONS: Mapping[str, Event] = {
     "approve": Event.APPROVED,
@@ -32,8 +32,7 @@ RIGHTS: Mapping[str, Right] = {
     "resend": Right.RESEND,
 }
 """What it takes to decide so."""
-_APPROVED = {"approved": True}
-_CHANGES: Mapping[str, Mapping[str, Any]] = {"approve": _APPROVED, "correct": _APPROVED, "resend": {"tries": 0}}
+_CHANGES: Mapping[str, Mapping[str, Any]] = {"resend": {"tries": 0}}
 _ONE = TwoPersons()
 MOST_AT_ONCE = 500
 """Notices sent again by one form: a minute of work, and a mistake that can still be counted."""
@@ -73,7 +72,9 @@ def decide(
     with store.writing() as connection:
         case = cases.lock(connection, case)
         deed = _Deed(connection, audit, case, actor, why, now)
-        return deed.with_others(decision, plate, two) if two.decide(case) else deed.carry_out(decision, plate)
+        if two.decide(case):
+            return deed.with_others(decision, plate, two)
+        return deed.carry_out(decision, plate, overrules=two.one_overrules(case, plate))
 
 
 def failed(connection: Connection, reason: str) -> tuple[Case, ...]:
@@ -86,12 +87,12 @@ def resend_failed(store: Store, audit: Audit, reason: str, actor: Actor, why: st
     with store.reading() as connection:
         found = failed(connection, reason)
     done = 0
-    for case in found:
-        try:
-            decide(store, audit, case, "resend", actor, why, now)
-            done += 1
-        except IllegalMove:  # somebody else was faster
-            continue
+    for each in found:
+        with store.writing() as connection:
+            case = cases.lock(connection, each)
+            if case.state is State.DEAD:  # nobody was faster; one that became unknown since is looked at alone
+                _Deed(connection, audit, case, actor, why, now).carry_out("resend", "")
+                done += 1
     return done
 
 
@@ -139,10 +140,13 @@ class _Deed:
         cases.explain(self.connection, self.case, [*reasons, waits])
         return self.case
 
-    def carry_out(self, decision: str, plate: str) -> Case:
+    def carry_out(self, decision: str, plate: str, *, overrules: bool = True) -> Case:
+        """Let it happen; an approval `overrules` the registry, or leaves what the registry says to be decided."""
         if decision not in DECISIONS:  # an agreement that came too late
             raise Refused("proposed_meanwhile")
         changes = {**_CHANGES.get(decision, {}), **({"plate": plate} if plate else {})}
+        if DECISIONS[decision] is Event.APPROVED:
+            changes["approved"] = overrules or (self.case.approved and not plate)
         self.audit.append(
             self.connection, self.now, self.actor, What(f"case_{decision}"), self.case.reference, self.why
         )

@@ -49,22 +49,27 @@ class Hearing:
 
     def _hear_one(self, now: datetime) -> bool:
         """One of the next calls cannot be applied: alone it holds up no other."""
+        tried: list[Call] = []
         try:
-            return self._hear(1, now)
+            return self._hear(1, now, tried)
         except AwayError:
             raise
         except StoreError as error:
+            if not tried:
+                raise
             log.error("a call of WhatsApp cannot be applied and is set aside", extra={"reason": str(error)})
             NEWS.labels("", "", "failed").inc()
             with self._store.writing() as connection:
-                failed = sends.next_calls(connection, 1)
-                count(connection, "webhook.failed", len(failed))
-                sends.calls_done(connection, {call.call_id: "failed" for call in failed}, now)
+                count(connection, "webhook.failed", len(tried))
+                # These and no others: another worker may have the next calls in hand by now.
+                sends.calls_done(connection, {call.call_id: "failed" for call in tried}, now)
             return True
 
-    def _hear(self, limit: int, now: datetime) -> bool:
+    def _hear(self, limit: int, now: datetime, tried: list[Call] | None = None) -> bool:
         with self._store.writing() as connection:
             calls = sends.next_calls(connection, limit)
+            if tried is not None:
+                tried.extend(calls)
             if calls:
                 said = {call.call_id: _read(call) for call in calls}
                 pieces = [piece for news in said.values() for piece in news or ()]
@@ -114,8 +119,8 @@ class _Session:
         self._by_reference = cases.ids_of(connection, references)
         told = {attempt.case_id for attempt in self._attempts}
         self._moves = Moves(connection, told.union(self._by_reference.values()))
-        failed = [self._attempts.about(piece.callback, piece.wamid) for piece in statuses if piece.failure]
-        self._ids = sends.attempt_ids(connection, {attempt.case_id for attempt in failed if attempt})
+        # Of all of them: an attempt may get the id that a later failure names it by from an earlier piece.
+        self._ids = sends.attempt_ids(connection, told if any(piece.failure for piece in statuses) else ())
 
     def write(self) -> None:
         self._attempts.write()

@@ -100,7 +100,7 @@ class Intake:
         read = [self._read(message) for message in messages]
         with self._store.reading() as connection:
             there = cases.reports(connection, {each.key for each in read if isinstance(each, Piece)})
-        named = {**{each.key: each.body for each in read if isinstance(each, Report)}, **there}
+        named = {**{each.key: each.body for each in reversed(read) if isinstance(each, Report)}, **there}
         found = [_named(each, named.get(each.key)) if isinstance(each, Piece) else each for each in read]
         pieces = [each for each in found if isinstance(each, Piece)]
         self._pieces.put_all({place_of(piece.header): piece.content for piece in pieces})

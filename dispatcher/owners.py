@@ -60,6 +60,8 @@ class Reason(StrEnum):
 
 OVERRULABLE: frozenset[Reason] = frozenset({Reason.SNAPSHOT_STALE, Reason.CLASS_DIFFERS, Reason.COLOUR_DIFFERS})
 """What a person who looked at the pictures may set aside; the rest needs the registry mended."""
+OF_A_REGISTRATION = frozenset(Reason) - {Reason.NOT_FOUND, Reason.AMBIGUOUS, Reason.WRONG_ANSWER}
+"""Said where a registration was found; whatever else is wrong with it is said beside."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

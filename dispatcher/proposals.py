@@ -9,6 +9,7 @@ from datetime import datetime
 from sqlalchemy import Connection, delete, insert, select, update
 
 from dispatcher.cases import Case
+from dispatcher.owners import OF_A_REGISTRATION, OVERRULABLE
 from dispatcher.schema import proposal
 from dispatcher.workflow import State
 
@@ -28,6 +29,11 @@ class TwoPersons:
     def decide(self, case: Case) -> bool:
         """Whether two people have to decide this case."""
         return case.state is State.REVIEW and not self.names.isdisjoint({case.kind, *case.reasons})
+
+    def one_overrules(self, case: Case, plate: str) -> bool:
+        """Whether one person's approval also sets aside what the registry has against the case: not while that is not
+        known yet, as of a corrected `plate`, and may take two."""
+        return self.names.isdisjoint(OVERRULABLE) or (not plate and not OF_A_REGISTRATION.isdisjoint(case.reasons))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -105,7 +105,7 @@ class WhatsAppClient:
                 data={"messaging_product": "whatsapp", "type": "image/jpeg"},
                 files={"file": ("bukti.jpg", jpeg, "image/jpeg")},
             )
-        except httpx.TransportError:
+        except httpx.RequestError:
             return Retry(0)
         content = _json(response)
         if response.is_success and isinstance(content.get("id"), str):
@@ -124,7 +124,7 @@ class WhatsAppClient:
             response = self._post("messages", json=message.as_json())
         except _NEVER_LEFT:
             return Retry(0)
-        except httpx.TransportError as error:
+        except httpx.RequestError as error:
             return Unknown(type(error).__name__)
         content = _json(response)
         if not response.is_success:

@@ -215,9 +215,8 @@ class Worker:
         attempts = {case_id: sends.new_attempt_id() for case_id in ready}
         # Should the commit break off, nobody knows whether it took place; that nothing was sent is certain.
         self._unwritten = [Sent(plans[key].case, ready[key], attempts[key], _NEVER_LEFT) for key in ready]
-        moved = self._write(plans, attempts)
+        flying = self._write(plans, attempts)
         self._unwritten = ()
-        flying = [case_id for case_id in ready if case_id in moved]
         answers = self._pool.map(self._client.send, [self._message(ready[key], attempts[key]) for key in flying])
         self._unwritten = [
             Sent(plans[key].case, ready[key], attempts[key], answer)
@@ -238,10 +237,12 @@ class Worker:
             payloads=ready.notice.payloads,
         )
 
-    def _write(self, plans: Mapping[int, Plan], attempts: Mapping[int, str]) -> set[int]:
-        """Let happen what is planned; the cases that were still this worker's. On the disk when this returns."""
+    def _write(self, plans: Mapping[int, Plan], attempts: Mapping[int, str]) -> Sequence[int]:
+        """Let happen what is planned; the cases whose attempt began. On the disk when this returns."""
         now, moved = self._clock(), set()
         with self._store.writing() as connection:
+            if attempts and State.QUEUED not in self._states(connection, now):  # stopped since they were claimed
+                attempts = {}
             moves = Moves(connection, plans)
             for case_id, plan in plans.items():
                 try:
@@ -251,8 +252,9 @@ class Worker:
                 else:
                     moved.add(case_id)
             moves.write()
-            sends.start_attempts(connection, {key: each for key, each in attempts.items() if key in moved}, now)
-        return moved
+            begun = {key: each for key, each in attempts.items() if key in moved}
+            sends.start_attempts(connection, begun, now)
+        return tuple(begun)
 
     def _carry_out(self, moves: Moves, plan: Plan, attempt_id: str | None, now: datetime) -> None:
         """Let one plan happen. Raises IllegalMove, LeaseLost."""

@@ -180,6 +180,15 @@ def test_only_a_request_that_never_left_is_sent_again(error: type[httpx.Transpor
     assert send_to(answer) == meaning
 
 
+def test_an_answer_that_cannot_be_unpacked_is_no_answer() -> None:
+    """A broken proxy must not end the worker while other messages are under way."""
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        return httpx.Response(200, headers={"Content-Encoding": "gzip"}, stream=httpx.ByteStream(b"no gzip"))
+
+    assert send_to(answer) == Unknown("DecodingError")
+
+
 def test_a_lost_answer_to_an_upload_is_a_retry() -> None:
     """A picture uploaded twice reaches nobody."""
 

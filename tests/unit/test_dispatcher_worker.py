@@ -467,6 +467,42 @@ def test_a_case_withdrawn_in_a_workers_hands_is_not_sent_and_its_neighbours_are(
     }
 
 
+@pytest.mark.parametrize("by_hand", [True, False])
+def test_a_stop_holds_for_what_a_worker_has_in_hand(
+    world: World, monkeypatch: pytest.MonkeyPatch, by_hand: bool
+) -> None:
+    """A wrong fine, or a locked account, must not reach another handful of owners because they were claimed before."""
+    for number in (1, 2, 3):
+        world.arrive(report(number), number)
+    upload = world.whatsapp.upload
+
+    def stopping(jpeg: bytes) -> Uploaded | Failure:
+        monkeypatch.setattr(world.whatsapp, "upload", upload)
+        if not by_hand:
+            return StopSender(131031)
+        with world.store.writing() as connection:
+            sends.stop(connection, sends.SENDER, sends.BY_HAND, world.now)
+        return upload(jpeg)
+
+    monkeypatch.setattr(world.whatsapp, "upload", stopping)
+    world.work()
+    assert (world.whatsapp.sent, {world.case(number).state for number in (1, 2, 3)}) == ([], {State.QUEUED})
+    with world.store.writing() as connection:
+        sends.resume(connection, sends.SENDER)
+    assert world.work(timedelta(minutes=1)) is State.ACCEPTED
+    assert len(world.whatsapp.sent) == 3
+
+
+def test_a_failure_may_name_its_message_by_what_the_same_calls_told(world: World) -> None:
+    """News that comes together must not end every dispatcher that reads it, again after each restart."""
+    world.arrive()
+    world.whatsapp.answers = [Unclear("ReadTimeout")]
+    world.work()
+    sent = {"id": "wamid.x", "status": "sent", "biz_opaque_callback_data": world.whatsapp.sent[0].callback}
+    failed = {"id": "wamid.x", "status": "failed", "errors": [{"code": 131026}]}
+    assert world.hear(statuses=[sent, failed]) is State.FALLBACK_POST
+
+
 def test_a_call_that_the_database_refuses_is_set_aside(world: World) -> None:
     """One call of WhatsApp's that cannot be applied must not keep all later ones from being heard."""
     world.arrive()
@@ -515,6 +551,22 @@ def test_a_person_may_have_an_unknown_send_repeated(world: World) -> None:
     world.decide("resend")
     assert world.work() is State.ACCEPTED
     assert len({message.callback for message in world.whatsapp.sent}) == 2
+
+
+def test_a_notice_that_has_become_unknown_is_not_sent_again_with_others(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever sends a hundred failed notices again has not looked at one that may have arrived meanwhile."""
+    world.arrive()
+    world.whatsapp.answers = [OurBug(131009), Unclear("ReadTimeout")]
+    assert world.work() is State.DEAD
+    listed = (world.case(),)
+    world.decide("resend")
+    assert world.work() is State.UNKNOWN
+    monkeypatch.setattr(decisions, "failed", lambda *_: listed)
+    who = Actor(name="supervisor")
+    assert decisions.resend_failed(world.store, Audit(bytes(32)), "", who, "mended", world.now) == 0
+    assert world.work() is State.UNKNOWN
 
 
 def test_refusals_for_now_are_tried_again_with_growing_waits_and_end_visibly(world: World) -> None:

@@ -281,7 +281,7 @@ def test_a_database_that_cannot_be_opened_is_told_in_one_line(tmp_path: Path) ->
 
 def test_messages_that_come_together_are_each_taken_for_what_they_are(world: World) -> None:
     """The broker brings many at once; what one of them is must not depend on its neighbours."""
-    body, other = signed(report()), signed(report(location="elsewhere"))
+    body, other = signed(report()), signed(report(location="elsewhere", evidence=report().evidence[:1]))
     pieces = [(Up.EVIDENCE, evidence(role)) for role in PICTURES]
     stray = (Up.EVIDENCE, evidence(EvidenceRole.PLATE, content=b"of another event"))
     said = [pieces[0], (Up.VIOLATION, body), (Up.VIOLATION, b"{"), (Up.VIOLATION, body), stray, (Up.VIOLATION, other)]

@@ -151,6 +151,24 @@ def test_other_cases_take_one(make_world: Any) -> None:
     assert now(world, reference).state == "validated"
 
 
+def test_one_person_does_not_decide_what_the_registry_has_against_it_later(make_world: Any) -> None:
+    """Approved before the owner was looked up, a misread plate would go out on one person's word after all."""
+    world = make_world(review={"two_persons": ["class_differs"]})
+    lorry = report().plate.model_copy(update={"vehicle_class": "goods"})
+    reference = doubtful(world, plate=lorry)
+    ana, ben, _ = people(world)
+    say(ana, reference, "approve", "looks right")
+    while world.dispatcher.worker.step():
+        pass
+    assert (now(world, reference).state, now(world, reference).reasons) == ("review", ("class_differs",))
+    say(ana, reference, "approve", "I am sure")
+    assert now(world, reference).state == "review"
+    say(ben, reference, "agree")
+    while world.dispatcher.worker.step():
+        pass
+    assert now(world, reference).state == "queued"
+
+
 def test_a_name_that_no_case_has_is_refused_at_the_start(tmp_path: Path) -> None:
     """A policy with a typing error would let one person decide, and nobody would notice."""
     settings = load_settings(write_config(tmp_path, review={"two_persons": ["speed", "sped"]}))
