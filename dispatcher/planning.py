@@ -105,6 +105,10 @@ class Planner:
             for case in held
         }
 
+    def doubts(self, report: ViolationReport, now: datetime) -> tuple[str, ...]:
+        """The second validation: why a report needs a person, as codes."""
+        return validation.doubts(report, now, self.report_max_age, self.writer.offence(report) is not None)
+
     def _owners(self, asked: Sequence[Case], purpose: str, now: datetime) -> Mapping[int, Found]:
         if not asked:
             return {}
@@ -121,7 +125,7 @@ class Planner:
         if case.state is State.EVIDENCE_COMPLETE:
             if not is_believed(self.units.get(case.unit_id)):
                 return Plan(case, case.state, Ends(Event.SET_ASIDE, ""))
-            reasons = validation.doubts(report, now, self.report_max_age, has_law)
+            reasons = self.doubts(report, now)
             return Plan(case, case.state, doubted(*reasons)) if reasons else None
         if not has_law:  # a person cannot approve what no law describes
             return Plan(case, case.state, doubted(validation.Doubt.NO_LAW))

@@ -371,11 +371,13 @@ class Worker:
             return False
         with self._store.writing() as connection:
             for case in cases.of_units(connection, State.HELD, believed, limit=100):
-                if units[case.unit_id].key.verifies(cases.signed_report(connection, case)):
+                signed = cases.signed_report(connection, case)
+                if units[case.unit_id].key.verifies(signed):
                     cases.move(connection, case.case_id, Event.FREED, now)
-                else:
-                    reason = validation.Doubt.KEY_REPLACED
-                    cases.move(connection, case.case_id, Event.DOUBTED, now, why=reason, reasons=reason)
+                else:  # a person judges all of it: from here no second validation follows
+                    doubts = self._planner.doubts(signed.body, now)
+                    reasons = ",".join((validation.Doubt.KEY_REPLACED, *doubts))
+                    cases.move(connection, case.case_id, Event.DOUBTED, now, why=reasons, reasons=reasons)
         return True
 
     def _expire(self, now: datetime) -> bool:

@@ -269,14 +269,15 @@ def test_what_an_unbelieved_unit_said_waits_for_its_release(world: World) -> Non
 
 
 def test_what_a_replaced_key_signed_goes_to_a_person(world: World) -> None:
-    """A unit that was opened gets a new key; whoever had the old one meanwhile still accuses nobody."""
+    """A unit that was opened gets a new key; whoever had the old one meanwhile still accuses nobody, and whoever
+    looks is told all that speaks against it, also what takes two people."""
     believed = world.units[UNIT]
     world.units[UNIT] = replace(believed, state=UnitState.QUARANTINED)
-    world.arrive()
+    world.arrive(report(verdict=Verdict.REVIEW, reasons=("low_confidence",)))
     assert world.work() is State.HELD
     world.units[UNIT] = replace(believed, key=SigningKey.generate().public)
     assert world.work() is State.REVIEW
-    assert world.case().reasons == ("key_replaced",)
+    assert world.case().reasons == ("key_replaced", "unit_review", "unit.low_confidence")
 
 
 def test_an_electric_car_is_not_fined_for_odd_even(world: World) -> None:
