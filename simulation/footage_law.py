@@ -90,6 +90,10 @@ class Passage:
     def local(self, moment_s: float) -> datetime:
         return (self.start + timedelta(seconds=moment_s)).astimezone(WIB)
 
+    @property
+    def clip_s(self) -> float:
+        return self.scenario.frame_count / self.scenario.fps
+
     def steps(self) -> Iterator[float]:
         count = round((self.end_s - self.begin_s) / _STEP_S)
         return (self.begin_s + number * _STEP_S for number in range(count + 1))
@@ -179,7 +183,7 @@ class _Crossing:
     red_since_s: float | None
     on_green: bool
     on_red: bool
-    """Whether it is the same red until the vehicle has left the line behind."""
+    """Whether it is the same red until the vehicle has left the line behind, be its plate still seen there or not."""
 
 
 def _crossing(passage: Passage) -> _Crossing | None:
@@ -195,7 +199,8 @@ def _crossing(passage: Passage) -> _Crossing | None:
     over = [t for t in passage.steps() if past_m(t) >= 0]
     if not over or past_m(passage.begin_s) >= 0:
         return None
-    cleared = next((t for t in over if past_m(t) >= passage.scenario.crossing.clear_m), None)
+    onwards = (over[0] + number * _STEP_S for number in range(round((passage.clip_s - over[0]) / _STEP_S)))
+    cleared = next((t for t in onwards if past_m(t) >= passage.scenario.crossing.clear_m), None)
     since_s = red_since_s(signal, over[0])
     same_red = since_s is not None and cleared is not None and red_since_s(signal, cleared) == since_s
     on_green = state_at(signal, over[0]) is LightState.GREEN
