@@ -91,10 +91,11 @@ class OfficePages:
             raise Refused("unit_believed")
         with self.store.reading() as connection:
             held = cases.where(connection, (table.c.unit_id == unit_id) & (table.c.state == State.HELD), _DISCARDED)
-        gone = sum(map(self.eraser.drop_case, held))
-        now, said = self.renderer.clock(), f"{gone} cases: {why}"
-        with self.store.writing() as connection:
+        now, said = self.renderer.clock(), f"{len(held)} cases: {why}"
+        with self.store.writing() as connection:  # first: what is erased half-way was ordered by somebody
             self.audit.append(connection, now, actor, What.UNIT_DISCARDED, unit_id, said)
+        for case in held:
+            self.eraser.drop_case(case)
 
     def _add_users(self, router: APIRouter) -> None:
         office, now = self.office, self.renderer.clock
