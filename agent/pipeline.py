@@ -66,7 +66,7 @@ class Finding:
 
     def point_in(self, frame: Frame) -> TrackPoint:
         """Where the plate is in a kept frame."""
-        return min(self.track.points, key=lambda point: abs(point.frame_index - frame.index))
+        return _point_near(self.track, frame.index)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -186,7 +186,7 @@ class Pipeline:
 
     def _finding(self, violation: Violation, decision: Decision, track: Track, keyframes: _Keyframes) -> Finding:
         before = dict(violation.frames).get("before", violation.frame_index)
-        began = min(track.points, key=lambda point: abs(point.frame_index - before)).at
+        began = _point_near(track, before).at
         around = self._ring.around(violation.at, AROUND_S, since=began)
         seen = {point.frame_index for point in track.points}
         shown: list[Frame | Still] = [*keyframes.frames, *(still for still in around if still.index in seen)]
@@ -199,6 +199,10 @@ class Pipeline:
         self.counters[f"outcome.{decision.outcome}"] += 1
         self.counters.update(f"reason.{reason}" for reason in decision.reasons)
         return decision
+
+
+def _point_near(track: Track, frame_index: int) -> TrackPoint:
+    return min(track.points, key=lambda point: abs(point.frame_index - frame_index))
 
 
 def _unseen(scene: Scene) -> Signals:
