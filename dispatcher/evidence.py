@@ -84,7 +84,7 @@ class EvidenceFolder:
                 if not (target.exists() and sha256_hex(target.read_bytes()) == target.stem):
                     _write_durably(target, content, f".{self._writer}.part", touched)
             for folder in touched:
-                _sync(folder)
+                sync(folder)
         except OSError as error:
             raise StoreError(f"evidence: {error.strerror}; free or mend the evidence folder") from None
 
@@ -142,8 +142,9 @@ def _make_folder(folder: Path, touched: set[Path]) -> None:
         touched.add(folder.parent)
 
 
-def _sync(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
+def sync(path: Path) -> None:
+    """Put a file, or the names in a folder, on the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
     finally:

@@ -17,6 +17,7 @@ from typing import Literal
 from pydantic import AwareDatetime, ValidationError
 
 from dispatcher.errors import CakraError, StoreError, UsageError
+from dispatcher.evidence import sync
 from dispatcher.settings import Section, first_fault
 
 MANIFEST = "manifest.json"
@@ -96,15 +97,6 @@ def entry(path: Path) -> Entry:
     """A file as it is."""
     with path.open("rb") as file:
         return Entry(sha256=hashlib.file_digest(file, "sha256").hexdigest(), size_bytes=path.stat().st_size)
-
-
-def sync(path: Path) -> None:
-    """Put a file, or the names in a folder, on the disk."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def sync_folders(root: Path) -> None:

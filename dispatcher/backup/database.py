@@ -13,9 +13,10 @@ from typing import Literal
 
 from sqlalchemy import URL, Connection, inspect, make_url, text
 
-from dispatcher.backup.archive import copied, sync
+from dispatcher.backup.archive import copied
 from dispatcher.engine import connect
 from dispatcher.errors import StoreError, UsageError
+from dispatcher.evidence import sync
 from dispatcher.store import Store
 
 FILES = {"sqlite": "database.sqlite", "postgresql": "database.pgdump"}
