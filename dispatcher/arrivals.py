@@ -125,10 +125,12 @@ def _keep_pieces(connection: Connection, pieces: Sequence[Piece], now: datetime)
 def _complete(connection: Connection, keys: Collection[Key], now: datetime) -> None:
     """Move the cases on of which all pieces that their reports name are here."""
     waiting = cases.unfinished(connection, keys)
-    named = cases.reports(connection, waiting)
+    named = cases.signed_reports(connection, waiting)
     here = _pieces(connection, waiting)
     complete = [
-        case_id for key, case_id in waiting.items() if {piece.sha256 for piece in named[key].evidence} <= here[key]
+        case_id
+        for key, case_id in waiting.items()
+        if (signed := named[key]) and {piece.sha256 for piece in signed.body.evidence} <= here[key]
     ]
     moves = Moves(connection, complete)
     for case_id in complete:

@@ -13,12 +13,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, TypeAlias, TypedDict, Unpack
 
+from prometheus_client import Counter as Metric
 from sqlalchemy import ColumnElement, Connection, RowMapping, func, insert, literal, select, tuple_, update
 
 from dispatcher.metrics import MOVES
 from dispatcher.reference import new_reference
 from dispatcher.schema import cases, evidence, timeline, unit_event
-from dispatcher.store import grouped
+from dispatcher.store import count_committed, grouped
 from dispatcher.workflow import Event, State, advance
 from wire.messages import SignedReport, ViolationReport
 
@@ -239,6 +240,10 @@ class Moves:
         state = self._rows[case_id]["state"]
         self._lines.append(_line(case_id, now, state, state, event, who, why))
 
+    def count(self, metric: Metric) -> None:
+        """One more of what these moves bring about, once they are committed."""
+        count_committed(self._connection, metric)
+
     def _change(self, case_id: int, values: Mapping[str, Any]) -> None:
         self._rows[case_id].update(values)
         self._changes[case_id].update(values)
@@ -252,7 +257,7 @@ class Moves:
             self._connection.execute(insert(timeline), self._lines)
         for line in self._lines:
             if line["to_state"] != line["from_state"]:
-                MOVES.labels(line["to_state"]).inc()
+                self.count(MOVES.labels(line["to_state"]))
 
 
 def move(
@@ -394,29 +399,25 @@ def reached(connection: Connection, case_ids: Collection[int]) -> Mapping[int, M
 
 def report_of(connection: Connection, case: Case) -> ViolationReport:
     """The signed report a case was opened for."""
-    return reports_of(connection, [case])[case.case_id]
+    return signed_of(connection, [case])[case.case_id].body
 
 
-def signed_report(connection: Connection, case: Case) -> SignedReport:
-    """The report a case was opened for, as its unit signed it."""
-    where = (unit_event.c.unit_id == case.unit_id) & (unit_event.c.event_id == case.event_id)
-    return SignedReport.model_validate_json(connection.execute(select(unit_event.c.body).where(where)).scalar_one())
+def signed_of(connection: Connection, found: Collection[Case]) -> Mapping[int, SignedReport]:
+    """By case: the report it was opened for, as its unit signed it."""
+    said = signed_reports(connection, {(case.unit_id, case.event_id) for case in found})
+    return {case.case_id: each for case in found if (each := said[case.unit_id, case.event_id])}
 
 
-def reports_of(connection: Connection, found: Collection[Case]) -> Mapping[int, ViolationReport]:
-    """By case: the signed report it was opened for."""
-    said = reports(connection, {(case.unit_id, case.event_id) for case in found})
-    return {case.case_id: said[case.unit_id, case.event_id] for case in found}
-
-
-def reports(connection: Connection, keys: Collection[Key]) -> Mapping[Key, ViolationReport]:
-    """By event: the signed report, where there is one."""
+def signed_reports(connection: Connection, keys: Collection[Key]) -> Mapping[Key, SignedReport | None]:
+    """By event: the report as its unit signed it, where there is one; None for one that was erased."""
     if not keys:
         return {}
     columns = unit_event.c
     statement = select(columns.unit_id, columns.event_id, columns.body)
     rows = connection.execute(statement.where(tuple_(columns.unit_id, columns.event_id).in_(list(keys))))
-    return {(row.unit_id, row.event_id): SignedReport.model_validate_json(row.body).body for row in rows}
+    return {
+        (row.unit_id, row.event_id): SignedReport.model_validate_json(row.body) if row.body else None for row in rows
+    }
 
 
 def evidence_paths(connection: Connection, case: Case) -> Mapping[str, str]:

@@ -91,9 +91,7 @@ def _read(call: Call) -> Sequence[Piece] | None:
 def _remark(session: _Session, news: Sequence[Piece] | None) -> str:
     """Codes of what could not be applied."""
     if news is None:
-        NEWS.labels("", "", "not_json").inc()
-        session.counted["not_json"] += 1
-        return "not_json"
+        return session.unreadable()
     return ",".join(filter(None, map(session.apply, news)))
 
 
@@ -128,6 +126,13 @@ class _Session:
         for name, number in sorted(self.counted.items()):
             count(self._connection, f"webhook.{name}", number)
 
+    def unreadable(self) -> str:
+        """A call that cannot be read; the code it is counted by."""
+        code = "not_json"
+        self.counted[code] += 1
+        self._moves.count(NEWS.labels("", "", code))
+        return code
+
     def apply(self, news: Piece) -> str:
         """One piece of news; a code for what could not be applied, which is also counted."""
         try:
@@ -137,7 +142,7 @@ class _Session:
         if remark:
             self.counted[remark] += 1
         name, failure = (news.event, news.failure) if isinstance(news, StatusNews) else ("reply", None)
-        NEWS.labels(name, code_label(failure), remark or "applied").inc()
+        self._moves.count(NEWS.labels(name, code_label(failure), remark or "applied"))
         return remark
 
     def _status(self, news: StatusNews) -> str:

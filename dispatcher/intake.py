@@ -28,10 +28,10 @@ from wire.messages import (
     Ack,
     AckResult,
     EvidenceHeader,
+    EvidenceRef,
     EvidenceRole,
     SignedReport,
     UnitStatus,
-    ViolationReport,
 )
 from wire.topics import Up, UpTopic
 
@@ -99,8 +99,9 @@ class Intake:
     def _take_all(self, messages: Sequence[Incoming], now: datetime) -> Sequence[Ack | None]:
         read = [self._read(message) for message in messages]
         with self._store.reading() as connection:
-            there = cases.reports(connection, {each.key for each in read if isinstance(each, Piece)})
-        named = {**{each.key: each.body for each in reversed(read) if isinstance(each, Report)}, **there}
+            there = cases.signed_reports(connection, {each.key for each in read if isinstance(each, Piece)})
+        named = {each.key: each.body.evidence for each in reversed(read) if isinstance(each, Report)}
+        named |= {key: signed.body.evidence if signed else () for key, signed in there.items()}
         found = [_named(each, named.get(each.key)) if isinstance(each, Piece) else each for each in read]
         pieces = [each for each in found if isinstance(each, Piece)]
         self._pieces.put_all({place_of(piece.header): piece.content for piece in pieces})
@@ -252,9 +253,8 @@ def _check_manifest(unit: Unit, header: EvidenceHeader, content: bytes) -> None:
         raise Refused("manifest_of_another_event")
 
 
-def _named(piece: Piece, report: ViolationReport | None) -> Piece | Refused:
+def _named(piece: Piece, named: Sequence[EvidenceRef] | None) -> Piece | Refused:
     """A piece for a report that is here must be one that the report names; one that comes before is kept for it."""
-    said = (piece.header.role, piece.header.sha256)
-    if report is None or any((each.role, each.sha256) == said for each in report.evidence):
+    if named is None or any(each.role is piece.header.role and each.sha256 == piece.sha256 for each in named):
         return piece
-    return Refused("not_named")
+    return Refused("not_named" if named else "erased")

@@ -15,10 +15,10 @@ from dispatcher.metrics import LOOKUPS, word
 from dispatcher.notice import Notice, NoticeTooLong
 from dispatcher.owners import OVERRULABLE, Found, Match, OwnerRegistry, Reason, Unavailable, doubts, mobile
 from dispatcher.pacing import wait_for_registry
-from dispatcher.units import Unit, is_believed
+from dispatcher.units import Unit, believed
 from dispatcher.workflow import Event, State
 from dispatcher.writer import Writer
-from wire.messages import ViolationReport
+from wire.messages import SignedReport, ViolationReport
 
 WAY: Mapping[State, Event] = {
     State.EVIDENCE_COMPLETE: Event.PASSED,
@@ -91,9 +91,9 @@ class Planner:
     snapshot_max_age: timedelta
     chance: Callable[[], float] = random.random
 
-    def plans(self, held: Sequence[Case], reports: Mapping[int, ViolationReport], now: datetime) -> Mapping[int, Plan]:
+    def plans(self, held: Sequence[Case], signed: Mapping[int, SignedReport], now: datetime) -> Mapping[int, Plan]:
         """By case: what is to happen to it. Looks the owners up."""
-        plans = {case.case_id: self._before_lookup(case, reports[case.case_id], now) for case in held}
+        plans = {case.case_id: self._before_lookup(case, signed[case.case_id], now) for case in held}
         asked = [case for case in held if plans[case.case_id] is None]
         found = {
             **self._owners([case for case in asked if case.state is not State.QUEUED], "notice", now),
@@ -101,13 +101,16 @@ class Planner:
         }
         return {
             case.case_id: plans[case.case_id]
-            or self._after_lookup(case, reports[case.case_id], found[case.case_id], now)
+            or self._after_lookup(case, signed[case.case_id].body, found[case.case_id], now)
             for case in held
         }
 
-    def doubts(self, report: ViolationReport, now: datetime) -> tuple[str, ...]:
-        """The second validation: why a report needs a person, as codes."""
-        return validation.doubts(report, now, self.report_max_age, self.writer.offence(report) is not None)
+    def _doubts(self, signed: SignedReport, unit: Unit, now: datetime) -> tuple[str, ...]:
+        """The second validation: why a report needs a person, as codes. The intake has verified the signature by the
+        key it names, but that may have been long ago, and the key may be the unit's no more."""
+        has_law = self.writer.offence(signed.body) is not None
+        is_replaced = signed.key_id != unit.key.key_id
+        return validation.doubts(signed.body, now, self.report_max_age, has_law, is_replaced)
 
     def _owners(self, asked: Sequence[Case], purpose: str, now: datetime) -> Mapping[int, Found]:
         if not asked:
@@ -119,15 +122,15 @@ class Planner:
             LOOKUPS.labels("wrong_answer" if is_wrong else word(each)).observe(time.monotonic() - began_s)
         return found
 
-    def _before_lookup(self, case: Case, report: ViolationReport, now: datetime) -> Plan | None:
+    def _before_lookup(self, case: Case, signed: SignedReport, now: datetime) -> Plan | None:
         """What is to happen to a case whose owner is not to be looked up; None for the others."""
-        has_law = self.writer.offence(report) is not None
         if case.state is State.EVIDENCE_COMPLETE:
-            if not is_believed(self.units.get(case.unit_id)):
+            unit = believed(self.units.get(case.unit_id))
+            if unit is None:
                 return Plan(case, case.state, Ends(Event.SET_ASIDE, ""))
-            reasons = self.doubts(report, now)
+            reasons = self._doubts(signed, unit, now)
             return Plan(case, case.state, doubted(*reasons)) if reasons else None
-        if not has_law:  # a person cannot approve what no law describes
+        if self.writer.offence(signed.body) is None:  # a person cannot approve what no law describes
             return Plan(case, case.state, doubted(validation.Doubt.NO_LAW))
         if case.state is State.QUEUED and case.tries >= self.most_tries:
             return Plan(

@@ -60,6 +60,6 @@ def hear(moves: Moves, case_id: int, answer: Answer, now: datetime, said: int = 
     reasons = answer if event is Event.DENIED else ""
     state = moves.move(case_id, event, now, who=OWNER, why=why, reasons=reasons)
     if state is not before:
-        ANSWERS.labels(answer).inc()
+        moves.count(ANSWERS.labels(answer))
     if reason and state is before and said < _MOST_NOTES:
         moves.note(case_id, event, now, OWNER, why)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Collection, Hashable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
+from prometheus_client import Counter as Metric
 from sqlalchemy import Connection, Engine, Table, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import SQLAlchemyError
@@ -18,6 +19,8 @@ from dispatcher.schema import counter
 
 _Key = TypeVar("_Key")
 _Value = TypeVar("_Value", bound=Hashable)
+_COUNTED = "counted"
+"""Where a connection keeps what its transaction counts."""
 
 
 class Store:
@@ -71,9 +74,12 @@ class Store:
         """A transaction that is committed at the end of the block. Raises StoreError; then nothing was written."""
         try:
             with self._engine.begin() as connection:
+                counted = connection.info[_COUNTED] = Counter[Metric]()
                 yield connection
         except SQLAlchemyError as error:
             raise fault(error) from error
+        for metric, number in counted.items():
+            metric.inc(number)
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
@@ -127,6 +133,11 @@ def count(connection: Connection, name: str, number: int = 1) -> None:
     statement = _dialect(connection).insert(counter).values(name=name, value=number)
     more = {"value": counter.c.value + statement.excluded.value}
     connection.execute(statement.on_conflict_do_update(index_elements=[counter.c.name], set_=more))
+
+
+def count_committed(connection: Connection, metric: Metric) -> None:
+    """One more of a metric, once this writing transaction is committed: what is taken back never happened."""
+    connection.info[_COUNTED][metric] += 1
 
 
 def counters(connection: Connection) -> dict[str, int]:

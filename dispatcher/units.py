@@ -45,9 +45,9 @@ class Unit:
     key: VerifyKey
 
 
-def is_believed(unit: Unit | None) -> bool:
-    """Whether what a unit says may be judged now; one that the units' file has no more is not believed."""
-    return unit is not None and unit.state is UnitState.APPROVED
+def believed(unit: Unit | None) -> Unit | None:
+    """The unit if what it says may be judged now; one that the units' file has no more is not believed."""
+    return unit if unit is not None and unit.state is UnitState.APPROVED else None
 
 
 def load_units(path: Path) -> Mapping[str, Unit]:

@@ -27,10 +27,13 @@ class Doubt(StrEnum):
     """Signed with a key that is not the unit's any more."""
 
 
-def doubts(report: ViolationReport, now: datetime, max_age: timedelta, has_law: bool) -> tuple[str, ...]:
-    """Why this report needs a person, as codes; empty when it may go on."""
+def doubts(
+    report: ViolationReport, now: datetime, max_age: timedelta, has_law: bool, is_replaced: bool
+) -> tuple[str, ...]:
+    """Why this report needs a person, as codes; empty when it may go on. `is_replaced`: the key that signed it is."""
     roles = {piece.role for piece in report.evidence}
     held = (
+        (Doubt.KEY_REPLACED, is_replaced),
         (Doubt.UNIT_REVIEW, report.verdict is not Verdict.ACCEPTED),
         (Doubt.SPECIAL_PLATE, not is_civil(report.plate.text)),
         (Doubt.PICTURES_MISSING, not {EvidenceRole.CONTEXT, EvidenceRole.PLATE} <= roles),

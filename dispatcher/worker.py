@@ -33,10 +33,10 @@ from dispatcher.planning import WAY, Ends, Plan, Planner, Ready, Waits, doubted
 from dispatcher.sends import Attempts, AttemptState
 from dispatcher.store import Store
 from dispatcher.template import Template
-from dispatcher.units import is_believed
+from dispatcher.units import believed
 from dispatcher.whatsapp import TemplateMessage, Uploaded, WhatsAppClient
 from dispatcher.workflow import TOLD, Event, IllegalMove, State
-from wire.messages import ViolationReport
+from wire.messages import SignedReport
 
 log = logging.getLogger(__name__)
 
@@ -142,14 +142,14 @@ class Worker:
         with self._store.writing() as connection:
             states = self._states(connection, now)
             claimed = cases.claim(connection, states, self._name, now, now + self._lease, self._at_once)
-            reports = cases.reports_of(connection, claimed)
+            signed = cases.signed_of(connection, claimed)
         if not claimed:
             return self._expire(now) or self._free(now)
         self._give_up([case for case in claimed if case.state is State.SENDING], now)
         held = [case for case in claimed if case.state is not State.SENDING]
-        plans = self._planner.plans(held, reports, now)
+        plans = self._planner.plans(held, signed, now)
         if State.QUEUED in states:
-            self._send(self._with_pictures(plans, reports, now))
+            self._send(self._with_pictures(plans, signed, now))
         else:
             self._write(plans, {})
         return True
@@ -170,7 +170,7 @@ class Worker:
         return min([*waits, _LONGEST_SLEEP_S])
 
     def _with_pictures(
-        self, plans: Mapping[int, Plan], reports: Mapping[int, ViolationReport], now: datetime
+        self, plans: Mapping[int, Plan], signed: Mapping[int, SignedReport], now: datetime
     ) -> Mapping[int, Plan]:
         """The plans, with the pictures uploaded of all that are ready and have none yet."""
         bare = {
@@ -179,7 +179,7 @@ class Worker:
         if not bare:
             return plans
         with self._store.reading() as connection:
-            places = cases.evidence_of(connection, {case_id: reports[case_id] for case_id in bare})
+            places = cases.evidence_of(connection, {case_id: signed[case_id].body for case_id in bare})
         uploads = self._pool.map(self._upload, [plans[key].case for key in bare], [places[key] for key in bare])
         found = dict(zip(bare, uploads, strict=True))
         self._heed([each for each in found.values() if not isinstance(each, Uploaded | Unread | None)], now)
@@ -361,24 +361,19 @@ class Worker:
                     log.error("sending is paused until you resume it", extra={"scope": scope, "code": code})
 
     def _free(self, now: datetime) -> bool:
-        """Let go on what units said that are believed again; whether there was any. What another key than a unit's
-        present one signed goes to a person."""
-        units = self._planner.units
+        """Let go on, to the second validation, what units said that are believed again; whether there was any."""
         with self._store.reading() as connection:
             held = cases.tally_units(connection, State.HELD)
-        believed = [each for each in held if is_believed(units.get(each))]
-        if not believed:
+        freed = [each for each in held if believed(self._planner.units.get(each))]
+        if not freed:
             return False
         with self._store.writing() as connection:
-            for case in cases.of_units(connection, State.HELD, believed, limit=100):
-                signed = cases.signed_report(connection, case)
-                if units[case.unit_id].key.verifies(signed):
-                    cases.move(connection, case.case_id, Event.FREED, now)
-                else:  # a person judges all of it: from here no second validation follows
-                    doubts = self._planner.doubts(signed.body, now)
-                    reasons = ",".join((validation.Doubt.KEY_REPLACED, *doubts))
-                    cases.move(connection, case.case_id, Event.DOUBTED, now, why=reasons, reasons=reasons)
-        return True
+            found = {case.case_id for case in cases.of_units(connection, State.HELD, freed, limit=100)}
+            moves = Moves(connection, found)
+            for case_id in found:
+                moves.move(case_id, Event.FREED, now)
+            moves.write()
+        return bool(found)  # none where another worker has them in hand
 
     def _expire(self, now: datetime) -> bool:
         """End the wait for owners whose time is over; whether there were any."""

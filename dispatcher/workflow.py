@@ -148,7 +148,6 @@ TABLE: Mapping[State, Mapping[Event, State]] = MappingProxyType(
         },
         State.HELD: {
             Event.FREED: State.EVIDENCE_COMPLETE,
-            Event.DOUBTED: State.REVIEW,
             Event.WAS_WITHDRAWN: State.WITHDRAWN,
         },
         State.REVIEW: {Event.APPROVED: State.VALIDATED, Event.WAS_WITHDRAWN: State.WITHDRAWN},

@@ -20,7 +20,7 @@ from sqlalchemy import Connection, Row, func, insert, select, update
 
 from dispatcher.access.tables import audit_entry, audit_head
 from dispatcher.metrics import DEEDS
-from dispatcher.store import insert_new
+from dispatcher.store import count_committed, insert_new
 from wire.canonical import canonical_json
 
 _START = "0" * 64
@@ -138,7 +138,7 @@ class Audit:
         mac = self._mac(said)
         connection.execute(insert(audit_entry).values(**said, mac=mac))
         connection.execute(update(audit_head).values(number=head.number + 1, mac=mac))
-        DEEDS.labels(what).inc()
+        count_committed(connection, DEEDS.labels(what))
 
     def verify(self, connection: Connection, anchor: str = "") -> Examined:
         """Read the whole trail; each entry that was changed, put in or is missing is named."""

@@ -19,6 +19,7 @@ from dispatcher import cases, engine, sends
 from dispatcher.cases import Case, LeaseLost, Moves
 from dispatcher.engine import hold
 from dispatcher.errors import AwayError, StoreError, UnstorableError
+from dispatcher.metrics import REGISTRY
 from dispatcher.schema import counter, evidence, pause
 from dispatcher.store import Store, count, counters, insert_new
 from dispatcher.workflow import LINE, Event, State
@@ -51,6 +52,27 @@ def claim(store: Store, worker: str, now: datetime = NOW) -> Case | None:
 def move(store: Store, case: Case, event: Event, **lease: Any) -> Case:
     with store.writing() as connection:
         return cases.move(connection, case.case_id, event, NOW, **lease)
+
+
+def test_what_a_failed_transaction_counted_never_happened(store: Store) -> None:
+    """A plot of moves would count a batch twice each time a deadlock has it done again."""
+
+    def moves() -> float:
+        return REGISTRY.get_sample_value("cakra_case_moves_total", {"state": "evidence_complete"}) or 0.0
+
+    def fails() -> None:
+        with store.writing() as connection:
+            cases.move(connection, case.case_id, Event.FREED, NOW)
+            raise LeaseLost("the end of the block is not reached")
+
+    case = opened(store)
+    move(store, case, Event.SET_ASIDE)
+    before = moves()
+    with pytest.raises(LeaseLost):
+        fails()
+    assert moves() == before
+    move(store, case, Event.FREED)
+    assert moves() == before + 1
 
 
 def test_a_transaction_that_fails_leaves_nothing(store: Store) -> None:

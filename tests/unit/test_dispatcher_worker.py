@@ -280,6 +280,38 @@ def test_what_a_replaced_key_signed_goes_to_a_person(world: World) -> None:
     assert world.case().reasons == ("key_replaced", "unit_review", "unit.low_confidence")
 
 
+def test_a_report_that_still_waited_for_pictures_is_judged_by_the_key_of_after_the_release(world: World) -> None:
+    """What a thief of the unit had said before the quarantine, and completed after it, would else reach an owner."""
+    believed = world.units[UNIT]
+    first, *others = PICTURES
+    world.intake.take(UpTopic(UNIT, Up.VIOLATION), signed(report()), NOW)
+    world.intake.take(UpTopic(UNIT, Up.EVIDENCE), evidence(first), NOW)
+    assert world.work() is State.RECEIVED
+    for unit in (replace(believed, state=UnitState.QUARANTINED), replace(believed, key=SigningKey.generate().public)):
+        world.units[UNIT] = unit
+        assert world.work() is State.RECEIVED
+    for role in others:
+        world.intake.take(UpTopic(UNIT, Up.EVIDENCE), evidence(role), NOW)
+    assert world.work() is State.REVIEW
+    assert world.case().reasons == ("key_replaced",)
+    assert world.whatsapp.sent == []
+
+
+def test_a_worker_sleeps_while_another_frees_what_was_held(postgres: str, tmp_path: Path) -> None:
+    """Workers that ask for the same locked cases again and again would burn a core each, and load the database."""
+    world = World(tmp_path, postgres)
+    believed = world.units[UNIT]
+    world.units[UNIT] = replace(believed, state=UnitState.QUARANTINED)
+    world.arrive()
+    assert world.work() is State.HELD
+    world.units[UNIT] = believed
+    with world.store.writing() as connection:
+        cases.lock(connection, world.case())
+        assert not world.worker.step()
+    assert world.worker.step()
+    world.store.close()
+
+
 def test_an_electric_car_is_not_fined_for_odd_even(world: World) -> None:
     """Electric cars are exempt, and the registry knows them."""
     header, row = OWNERS.splitlines()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -17,6 +17,7 @@ from dispatcher import cases
 from dispatcher.errors import StoreError
 from dispatcher.evidence import EvidenceFolder
 from dispatcher.intake import Incoming, Intake
+from dispatcher.privacy.erasure import Eraser
 from dispatcher.schema import quarantine, unit_event, unit_status
 from dispatcher.store import Store, counters
 from dispatcher.units import Unit, UnitState
@@ -269,6 +270,32 @@ def test_each_new_folder_is_on_the_disk_before_the_answer(world: World, monkeypa
     folders = [folder for folder in file.parents if folder.is_relative_to(world.folder)]
     assert len(folders) == 5
     assert set(folders) <= set(synced)
+
+
+def test_pieces_of_an_erased_case_cost_their_neighbours_nothing(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A unit that missed an ack says a piece again long after; a hundred messages would be taken one by one for it."""
+    world.say(Up.VIOLATION, signed(report()))
+    with world.store.reading() as connection:
+        case = cases.by_event(connection, UNIT, str(event_id()))
+    assert case is not None
+    assert Eraser(world.store, EvidenceFolder(world.folder / "evidence")).drop_case(case)
+    batches: list[int] = []
+    real = Intake._take_all
+
+    def counted(intake: Intake, messages: Sequence[Incoming], now: datetime) -> Sequence[Ack | None]:
+        batches.append(len(messages))
+        return real(intake, messages, now)
+
+    monkeypatch.setattr(Intake, "_take_all", counted)
+    said = [(Up.EVIDENCE, evidence(EvidenceRole.PLATE)), (Up.VIOLATION, signed(report(2)))]
+    acks = world.intake.take_all([Incoming(UpTopic(UNIT, kind), payload) for kind, payload in said], NOW)
+    assert [(ack.result, ack.reason) if ack else None for ack in acks] == [
+        (AckResult.REJECTED, "erased"),
+        (AckResult.STORED, ""),
+    ]
+    assert world.counted() == {"refused.evidence.erased": 1}
+    assert batches == [2]
+    assert not list((world.folder / "evidence").rglob("*.jpg"))
 
 
 def test_a_database_that_cannot_be_opened_is_told_in_one_line(tmp_path: Path) -> None:
