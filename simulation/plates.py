@@ -452,9 +452,9 @@ def _expiry(ink: Mask, spec: PlateSpec, rng: np.random.Generator, draw: Draw) ->
     if spec.style == "old" and rng.random() < 0.7:
         bold = rng.uniform(0.02, 0.11)
         glyphs = [_bolder(g, bold) for g in glyphs]
-    stretch = rng.uniform(1.0, 1.5) if car else rng.uniform(1.1, 1.8)
+    stretch = rng.uniform(1.0, 1.5) if car else rng.uniform(0.9, 1.5)
     glyphs = [_narrowed(g, stretch) for g in glyphs]
-    loose = 1.0 if car else rng.uniform(1.0, 2.0)
+    loose = 1.0 if car else rng.uniform(1.0, 2.4)
     gap, middle = tall * rng.uniform(0.1, 0.3) * loose, tall * rng.uniform(0.4, 0.9) * loose
     length = _row(glyphs, gap) + middle
     x = (width - length) / 2 + rng.normal(0, 0.03) * width

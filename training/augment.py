@@ -131,22 +131,21 @@ def burnt(picture: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 
 def photograph(picture: np.ndarray, rng: np.random.Generator, plate_width_px: float, upright: float = 1.0) -> Image:
-    """A clean crop as a roadside camera would have delivered it: half of the time a good one, else anything.
+    """A clean crop as a roadside camera would have delivered it at its worst.
 
     A plate that leans back shows `upright` of its height.
     """
-    kind = rng.random()
-    if kind < 0.45:
-        return _gently(picture, rng, plate_width_px, upright)
-    picture = burnt(picture, rng) if kind < 0.55 else expose(picture, rng)
+    picture = burnt(picture, rng) if rng.random() < 0.2 else expose(picture, rng)
     picture = blur(picture, rng, 1.0 if plate_width_px > 90 else 0.6)
     picture = few_pixels(picture, rng, plate_width_px, upright)
     picture = compress(add_noise(sharpen(picture, rng), rng), rng)
     return np.clip(picture, 0, 255).astype(np.uint8)
 
 
-def _gently(picture: np.ndarray, rng: np.random.Generator, plate_width_px: float, upright: float) -> Image:
-    """Sharp, little noise, often dark and bluish as in the shade of a bonnet, now and then too bright."""
+def photograph_well(
+    picture: np.ndarray, rng: np.random.Generator, plate_width_px: float, upright: float = 1.0
+) -> Image:
+    """The same on most days: sharp, often dark and bluish as in the shade of a bonnet, now and then too bright."""
     mode = rng.random()
     if mode < 0.3:
         gain, lift, gamma = rng.uniform(0.15, 0.5), rng.uniform(0.0, 0.06), rng.uniform(0.8, 1.3)

@@ -2,7 +2,7 @@
 
 Writes to DIR: `last.pt` (all that resuming needs), `best.pt`, `history.json`, `curves.png`. One process, one thread:
 scenes are composed between the steps. The schedule is one cycle over `steps`; `--start-from` begins a new cycle with
-the averaged weights of an earlier checkpoint.
+the averaged weights of an earlier checkpoint or with a released network (`.tflite`).
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ from training.detector_measure import float_detector, measure
 from training.detector_net import STRIDES, PlateNet
 from training.detector_photos import load_footage, load_photos
 from training.machine import autocast, device
+from training.released import restore
 from training.scenes import Composer, Scene
 
 
@@ -78,7 +79,7 @@ def train(config: dict[str, Any], out: Path, resume: bool, start_from: Path | No
     held_back = load_photos(root, tuple(config["sets"]), held_back=True)
     net = PlateNet(config["widths"], config["neck"])
     if start_from:
-        net.load_state_dict(torch.load(start_from, weights_only=True, map_location="cpu")["average"])
+        _start(net, start_from, composer)
     net = net.to(device(), memory_format=torch.channels_last)
     average = Average(net, config["average"])
     optimiser = torch.optim.AdamW(_groups(net, config["decay"]), lr=config["rate"])
@@ -116,6 +117,15 @@ def train(config: dict[str, Any], out: Path, resume: bool, start_from: Path | No
             history.append({"step": done, "at": time.time(), **seen, **_as_dict(measures)})
             tqdm.write(f"{done}: {measures}")
             _save(out, net, average, optimiser, done, history)
+
+
+def _start(net: PlateNet, path: Path, composer: Composer) -> None:
+    """Weights of a checkpoint's running mean, or of a released network."""
+    if path.suffix == ".tflite":
+        rng = np.random.default_rng(0)
+        restore(net, path, to_tensor([composer.compose(rng) for _ in range(32)]))
+    else:
+        net.load_state_dict(torch.load(path, weights_only=True, map_location="cpu")["average"])
 
 
 def _groups(net: nn.Module, decay: float) -> list[dict[str, Any]]:
@@ -169,7 +179,7 @@ def main() -> None:
     parser.add_argument("--config", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--resume", action="store_true", help="go on from DIR/last.pt if it is there")
-    parser.add_argument("--start-from", type=Path, help="begin a new cycle with a checkpoint's averaged weights")
+    parser.add_argument("--start-from", type=Path, help="begin with a checkpoint's averaged weights or a .tflite")
     options = parser.parse_args()
     config = yaml.safe_load(options.config.read_text(encoding="utf-8"))
     train(config, options.out, options.resume, options.start_from)

@@ -35,7 +35,7 @@ from training.released import restore
 
 def build(config: dict) -> ReaderNet:
     """The network of a config."""
-    return ReaderNet(width=config["width"])
+    return ReaderNet(width=config["width"], deeper=config.get("deeper", False))
 
 
 def loss_of(net: torch.nn.Module, batch: Batch) -> torch.Tensor:

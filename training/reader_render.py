@@ -20,7 +20,7 @@ import numpy as np
 from agent.ocr import MARGIN, exact_places, expiry_places, widened
 from agent.types import Image, PlateColour
 from simulation.plates import PREFIXES, Draw, Mask, PlateSpec, Style, Vehicle, draw_ink
-from training.augment import patch, photograph, weather
+from training.augment import patch, photograph, photograph_well, weather
 from training.foreign import draw_foreign
 from training.glyphs import ALPHABET, GLYPH_HEIGHT, Typeface, fonts, photographed, pressed
 from training.labels import LabelledPlate, expiry_dates, held_back, load_labels
@@ -35,8 +35,13 @@ YEARS = (2010, 2040)
 UNKNOWN = -1
 CORNER_UNIT = 10_000
 """Corner offsets are kept as whole numbers of this share of the crop's sides."""
-FAINTEST = 2.2
+FAINTEST = 3.0
 """Contrast of the strokes, in grey levels, below which nobody can read a crop."""
+HARD = 0.4
+"""Share of the crops that are dirty, far off, cut carelessly or ill lit. The rest are as most plates are: an eye that
+learns from hopeless crops alone stops looking for the short strokes that tell G from C."""
+WELL_SHOT = 0.45
+"""Share of the hard ones that are photographed well nevertheless."""
 LOOKALIKES, LOOKALIKE_DIGITS = "OQGC", "83956"
 """Characters that differ by one short stroke are shown more often."""
 
@@ -158,6 +163,8 @@ class Composer:
 
     def __init__(self, seed: int, plates: list[LabelledPlate], scenery: list[Path]) -> None:
         self._rng = rng = np.random.default_rng(seed)
+        self._hard = True
+        """Whether anything may befall the crop that is being made."""
         self._photographed = photographed(plates)
         self._pressed = [pressed(rng) for _ in range(80)]
         self._fonts = fonts()
@@ -175,14 +182,15 @@ class Composer:
         self._rng = np.random.default_rng(seed)
 
     def sample(self) -> Sample:
+        self._hard = bool(self._rng.random() < HARD)
         kind = self._rng.random()
         if kind < 0.04:
             return self._negative()
         if kind < 0.12:
             return self._foreign()
-        if kind < 0.25:
+        if kind < 0.28:
             return self.expiry_sample()
-        return self.retoned() if kind < 0.45 and self._real else self._composed()
+        return self.retoned() if kind < 0.48 and self._real else self._composed()
 
     def expiry_sample(self) -> Sample:
         """The second line of a plate, with `MMYY` as its text; one in eight without a date."""
@@ -194,7 +202,7 @@ class Composer:
         date = (int(rng.integers(1, 13)), int(rng.integers(*YEARS))) if rng.random() < 0.87 else None
         flat = self._flat(PlateSpec(random_text(rng), date, colour, self._style(colour), vehicle), FLAT_DATED_HEIGHT)
         canvas, corners = self._surround(flat)
-        width_px = float(np.exp(rng.uniform(np.log(70), np.log(330))))
+        width_px = self._distance(70 if self._hard else 130, 330)
         quad = self._posed(vehicle)
         seen = self._cornered(quad)
         place = 0 if vehicle == "car" else 1
@@ -206,7 +214,7 @@ class Composer:
         # a car's expiry line is a twentieth of its plate's width high, a motorcycle's a twelfth
         readable = date is not None and width_px / (20 if vehicle == "car" else 12) > 5.0
         text = f"{date[0]:02d}{date[1] % 100:02d}" if date else ""
-        return Sample(photograph(warped, rng, min(230.0, width_px * 1.9)), text, UNKNOWN, int(readable), None)
+        return Sample(self._photographed_as(warped, min(230.0, width_px * 1.9)), text, UNKNOWN, int(readable), None)
 
     def _dated_sample(self) -> Sample:
         """The expiry line of a photographed plate, each year as often as the others."""
@@ -216,7 +224,7 @@ class Composer:
         scene = self._retoned_scene(real)
         seen = self._cornered(scene.corners * 48 / REAL_HEIGHT) * REAL_HEIGHT / 48
         warped = _warp(scene.picture, to_crop(expiry_places(seen)[0]))
-        return Sample(photograph(warped, rng, float(rng.uniform(100, 230))), real.expiry, UNKNOWN, 1, None)
+        return Sample(self._photographed_as(warped, float(rng.uniform(100, 230))), real.expiry, UNKNOWN, 1, None)
 
     # --- composed plates ---
 
@@ -282,19 +290,20 @@ class Composer:
         plate = draw_foreign(self._rng, lines=1)
         size = (max(20, round(plate.picture.shape[1] * FLAT_HEIGHT / plate.picture.shape[0])), FLAT_HEIGHT)
         flat = cv2.resize(plate.picture, size, interpolation=cv2.INTER_AREA).astype(np.float32)
-        flat = weather(flat * self._rng.uniform(0.7, 1.1), self._rng)
+        flat = self._weathered(flat * self._rng.uniform(0.7, 1.1))
         return self._placed(flat, plate.text, plate.colour, "car")
 
     def _placed(self, flat: np.ndarray, text: str, colour: PlateColour, vehicle: Vehicle) -> Sample:
         """A flat plate set into the street and photographed."""
         rng = self._rng
         canvas, corners = self._surround(flat)
-        width_px = float(np.exp(rng.uniform(np.log(48), np.log(230))))
-        if rng.random() < 0.03:
+        width_px = self._distance(48 if self._hard else 75, 230)
+        if self._hard and rng.random() < 0.03:
             width_px = float(rng.uniform(16, 32))
         matrix = self._seen(corners, vehicle)
         leans = vehicle == "motorcycle" and rng.random() < 0.5
-        crop = photograph(_warp(canvas, matrix), rng, width_px, float(rng.uniform(0.35, 0.95)) if leans else 1.0)
+        upright = float(rng.uniform(0.35 if self._hard else 0.6, 0.95)) if leans else 1.0
+        crop = self._photographed_as(_warp(canvas, matrix), width_px, upright)
         placed = cv2.perspectiveTransform(corners[None], matrix)[0]
         return Sample(crop, text, COLOURS.index(colour), int(width_px > 40 and contrast(crop) > FAINTEST), placed)
 
@@ -302,24 +311,37 @@ class Composer:
         rng = self._rng
         base, text = tones(colour, rng)
         alpha = (ink.astype(np.float32) / 255)[..., None]
-        if rng.random() < 0.25:
+        if self._hard and rng.random() < 0.25:
             worn = patch(rng, ink.shape, int(rng.integers(6, 20)))[..., None]
             alpha = alpha * np.clip(1.2 - worn * rng.uniform(0.2, 0.9), 0.2, 1)
-        if pressed_deep and rng.random() < 0.2:  # paint worn off the top of the strokes, or light on their edges alone
-            inner = cv2.erode(ink, np.ones((3, 3), np.uint8)).astype(np.float32)[..., None] / 255
-            alpha = alpha * (1 - inner * rng.uniform(0.2, 0.7))
+        if pressed_deep and rng.random() < 0.5:
+            alpha = alpha * (1 - _backs(ink)[..., None] * rng.uniform(-0.1, 0.7))
         flat = base + (text - base) * alpha
         if rng.random() < (0.6 if pressed_deep else 0.3):
             relief = cv2.GaussianBlur(ink, (0, 0), rng.uniform(0.7, 1.6)).astype(np.float32) / 255
             shift = np.float32([[1, 0, rng.normal(0, 1.2)], [0, 1, rng.uniform(-0.5, 2)]])
             moved = cv2.warpAffine(relief, shift, (ink.shape[1], ink.shape[0]))
             flat = flat + ((relief - moved) * rng.uniform(-30, 90))[..., None]
+        if pressed_deep and rng.random() < 0.4:  # the sheet is sunk around what is raised
+            well = cv2.GaussianBlur(ink, (0, 0), rng.uniform(1.0, 2.5)).astype(np.float32)[..., None] / 255
+            flat = flat + well * (1 - alpha) * rng.uniform(-60, 40)
         if rng.random() < (0.7 if vehicle == "motorcycle" else 0.45):
             self._bolts(flat, vehicle)
         if rng.random() < 0.25:
             self._emblem(flat, text)
         flat = flat * (1 + (patch(rng, ink.shape, 2)[..., None] - 0.5) * rng.uniform(0, 0.7))
-        return weather(flat, rng)
+        return self._weathered(flat)
+
+    def _weathered(self, flat: np.ndarray) -> np.ndarray:
+        return weather(flat, self._rng) if self._hard else flat
+
+    def _photographed_as(self, crop: np.ndarray, width_px: float, upright: float = 1.0) -> Image:
+        well = not self._hard or self._rng.random() < WELL_SHOT
+        return (photograph_well if well else photograph)(crop, self._rng, width_px, upright)
+
+    def _distance(self, low_px: float, high_px: float) -> float:
+        """Width of a plate in the frame: as many between 50 and 100 px as between 100 and 200."""
+        return float(np.exp(self._rng.uniform(np.log(low_px), np.log(high_px))))
 
     def _bolts(self, flat: np.ndarray, vehicle: Vehicle) -> None:
         rng = self._rng
@@ -388,7 +410,7 @@ class Composer:
     def _seen(self, corners: np.ndarray, vehicle: str) -> np.ndarray:
         """Homography from the canvas to the 160 x 48 crop."""
         quad = self._posed(vehicle)
-        boxed = self._rng.random() < (0.4 if vehicle == "motorcycle" else 0.3)
+        boxed = self._rng.random() < (0.4 if vehicle == "motorcycle" else 0.3) * (1.0 if self._hard else 0.3)
         seen = self._boxed(quad) if boxed else self._cornered(quad)
         to_photo = cv2.getPerspectiveTransform(corners, quad)
         return np.asarray(to_crop(widened(seen, MARGIN)) @ to_photo)
@@ -412,7 +434,7 @@ class Composer:
 
     def _cornered(self, quad: np.ndarray) -> np.ndarray:
         rng = self._rng
-        sigma = rng.choice([0.015, 0.035, 0.06]) * 48
+        sigma = rng.choice([0.015, 0.035, 0.06] if self._hard else [0.01, 0.025]) * 48
         off = rng.normal(0, 1, (4, 2)) * sigma * np.array([1.3, 1.0]) * 0.7
         common = rng.normal(0, 1, 2) * sigma * np.array([1.3, 1.0]) * 0.7
         scale = 1 + rng.normal(0, 0.03, 2)
@@ -430,8 +452,8 @@ class Composer:
         """A real plate, as it is or as another colour of plate."""
         scene = self._retoned_scene()
         if self._rng.random() < 0.5:
-            scene = replace(scene, picture=weather(scene.picture, self._rng))
-        return self._shot(scene, float(np.exp(self._rng.uniform(np.log(48), np.log(230)))))
+            scene = replace(scene, picture=self._weathered(scene.picture))
+        return self._shot(scene, self._distance(48 if self._hard else 75, 230))
 
     def retoned_track(self, frames: int) -> list[Sample]:
         """The same plate in the same light and dirt, photographed again and again as it comes nearer."""
@@ -463,7 +485,7 @@ class Composer:
         matrix = to_crop(widened(seen, MARGIN))
         warped = _warp(cv2.GaussianBlur(scene.picture, (0, 0), 0.7), matrix)
         placed = cv2.perspectiveTransform(scene.corners[None], matrix)[0]
-        crop = photograph(warped, self._rng, width_px)
+        crop = self._photographed_as(warped, width_px)
         return Sample(crop, scene.text, COLOURS.index(scene.colour), int(contrast(crop) > FAINTEST), placed)
 
     def _retone(self, picture: np.ndarray, corners: np.ndarray, colour: PlateColour) -> np.ndarray:
@@ -484,8 +506,14 @@ class Composer:
         return picture
 
     def _negative(self) -> Sample:
-        shot = photograph(self._scene(HEIGHT, WIDTH), self._rng, float(self._rng.uniform(60, 200)))
+        shot = self._photographed_as(self._scene(HEIGHT, WIDTH), float(self._rng.uniform(60, 200)))
         return Sample(shot, "", UNKNOWN, 0, None)
+
+
+def _backs(ink: Mask) -> np.ndarray:
+    """1 along the middle of strokes, 0 at their edges and beside them: a pressed stroke catches light on its rim."""
+    depth = cv2.distanceTransform((ink > 127).astype(np.uint8), cv2.DIST_L2, 3)
+    return np.clip(depth / max(1.0, float(np.percentile(depth[depth > 0], 85))), 0, 1) if depth.any() else depth
 
 
 def contrast(crop: Image) -> float:

@@ -23,7 +23,7 @@ Picture = NDArray[np.uint8]
 Rng = np.random.Generator
 
 NARROWEST_PX, WIDEST_PX = 16.0, 330.0
-FOREIGN = 0.2
+FOREIGN = 0.35
 """Share of drawn plates that are no Indonesian ones."""
 _COLOURS: dict[PlateColour | None, float] = {
     PlateColour.BLACK: 0.50,
@@ -175,6 +175,8 @@ class Composer:
         if over is not None or rng.random() < 0.3:
             _surround(image, corners, over, rng)
         toned = _toned(art, light, rng)
+        if rng.random() < 0.4:
+            _recess(image, toned, corners, rng)
         _paste(image, toned, corners, rng)
         return Plate(corners, "exact")
 
@@ -418,6 +420,17 @@ def _surround(image: Picture, corners: Corners, over: Corners | None, rng: Rng) 
     if rng.random() < 0.4:
         tone = np.full(3, rng.uniform(0, 60)) if rng.random() < 0.7 else np.full(3, rng.uniform(90, 220))
         _fill(image, corners + (corners - corners.mean(0)) * rng.uniform(0.03, 0.18), tone)
+
+
+def _recess(image: Picture, plate: Picture, corners: Corners, rng: Rng) -> None:
+    """A black bumper behind a black plate, which then has no edge of its own: only its characters are to be seen."""
+    tone = np.median(plate, axis=(0, 1))
+    if tone.mean() > 80:
+        return
+    centre = corners.mean(0)
+    stretch = np.array((rng.uniform(1.02, 2.2), rng.uniform(1.05, 2.6)), np.float32)
+    shift = rng.normal(0, 0.1, 2).astype(np.float32) * (corners[2] - corners[0])
+    _fill(image, centre + (corners - centre) * stretch + shift, tone * rng.uniform(0.5, 1.4) + rng.uniform(0, 12))
 
 
 def _fill(image: Picture, corners: Corners, tone: NDArray[np.float64]) -> None:
