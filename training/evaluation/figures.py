@@ -6,12 +6,23 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from statistics import median
+from typing import Protocol
 
 from agent.plate import edit_distance
 from agent.validate import Thresholds
 
 BINS = 10
 """Equally wide bins of confidence: a few hundred plates fill no more."""
+
+
+class Claim(Protocol):
+    """Something that was said, and whether it is so."""
+
+    @property
+    def confidence(self) -> float: ...
+
+    @property
+    def right(self) -> bool: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +103,7 @@ def scores(answers: Sequence[Answer], thresholds: Thresholds) -> Scores:
         accepted_elsewhere=sum(answer.elsewhere and not answer.right for answer in taken),
         aurc=mean(risk for _, risk in risk_coverage(answers)),
         calibration_error=calibration_error(read),
-        brier=mean((answer.confidence - answer.right) ** 2 for answer in read),
+        brier=brier(read),
     )
 
 
@@ -117,22 +128,27 @@ def risk_coverage(answers: Sequence[Answer]) -> list[tuple[float, float]]:
     return points
 
 
-def bins(answers: Iterable[Answer]) -> list[Bin]:
-    """The readings by confidence, empty bins left out."""
-    by_bin: dict[int, list[Answer]] = {}
-    for answer in answers:
-        by_bin.setdefault(min(int(answer.confidence * BINS), BINS - 1), []).append(answer)
+def bins(claims: Iterable[Claim]) -> list[Bin]:
+    """The claims by confidence, empty bins left out."""
+    by_bin: dict[int, list[Claim]] = {}
+    for claim in claims:
+        by_bin.setdefault(min(int(claim.confidence * BINS), BINS - 1), []).append(claim)
     return [
         Bin(len(some), math.fsum(a.confidence for a in some) / len(some), sum(a.right for a in some) / len(some))
         for _, some in sorted(by_bin.items())
     ]
 
 
-def calibration_error(answers: Sequence[Answer]) -> float | None:
-    """Mean distance between what the bins' readings claim and how many are right, weighted by their number."""
-    if not answers:
+def calibration_error(claims: Sequence[Claim]) -> float | None:
+    """Mean distance between how sure the bins' claims are and how many are right, weighted by their number."""
+    if not claims:
         return None
-    return sum(each.count * abs(each.confidence - each.right) for each in bins(answers)) / len(answers)
+    return sum(each.count * abs(each.confidence - each.right) for each in bins(claims)) / len(claims)
+
+
+def brier(claims: Iterable[Claim]) -> float | None:
+    """Mean square of confidence minus being right."""
+    return mean((claim.confidence - claim.right) ** 2 for claim in claims)
 
 
 @dataclass(frozen=True, slots=True)
