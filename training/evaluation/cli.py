@@ -78,8 +78,8 @@ def evaluate(args: argparse.Namespace) -> int:
     settings = model_settings(args.models, args.threads)
     networks = load_networks(settings, args.grammar)
     cv2.setNumThreads(args.threads)
-    compare = HaarTesseract().compare if args.against_opencv and not args.crop else None
     detector = None if args.crop else networks.detector
+    compare = HaarTesseract(detector, networks.reader).compare if args.against_opencv and detector else None
     runs = [
         run_folder(name, its, detector, networks.reader, compare)
         for name, its in zip(_names(args.folders), pictures, strict=True)
