@@ -104,14 +104,10 @@ def _compared(rows: Sequence[Row]) -> list[str]:
         for row in rows
         if (both := row.folder.against_opencv)
     ]
-    return (
-        [
-            "Against OpenCV's own plate cascade with Tesseract 5, one plate found and read in a 1280x720 frame, one thread each:",
-            "\n".join(lines),
-        ]
-        if lines
-        else []
-    )
+    if not lines:
+        return []
+    asked = "one plate found and read in a 1280x720 frame, one thread each:"
+    return [f"Against OpenCV's own plate cascade with Tesseract 5, {asked}", "\n".join(lines)]
 
 
 def _markdown(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
