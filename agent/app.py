@@ -74,7 +74,9 @@ def load_networks(settings: ModelSettings, grammar: str = "id", *, dated: bool =
     detector, reader = (Network.load(path, settings.threads) for path in (settings.detector, settings.reader))
     digests = {network.manifest["name"]: network.manifest["sha256"] for network in (detector, reader)}
     return Networks(
-        PlateDetector(detector, stills=stills), PlateReader(reader, GRAMMARS[grammar], dated=dated), digests
+        PlateDetector(detector, stills=stills),
+        PlateReader(reader, GRAMMARS[grammar], dated=dated, stills=stills),
+        digests,
     )
 
 

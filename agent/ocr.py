@@ -3,16 +3,17 @@
 The crop is the detector's quadrilateral, grown by a margin because corners are never exact, pulled straight to the
 network's size. The network answers with a CTC lattice (40 steps of blank and 36 characters), the plate's colour, where
 the plate's corners really are, and whether this can be read at all; `agent.lattice` finds the texts. Where the corners
-are elsewhere than the crop took them to be, it is cut again and looked at a second time; the surer answer counts. The
-expiry line, 6 pixels high in the crop of the whole plate, is read from crops of the places where it may be, by the same
-network under a grammar of dates.
+are elsewhere than the crop took them to be, it is cut again and looked at a second time; the surer answer counts. A
+doubtful plate of a single picture, which has no next frame, is looked at twice more, a little aside. The expiry line,
+6 pixels high in the crop of the whole plate, is read from crops of the places where it may be, by the same network
+under a grammar of dates.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -41,6 +42,12 @@ SURE_EXPIRY = 0.9
 SECOND_LOOK = 0.08
 """Mean distance, in heights of the crop, between a plate's corners and where they should be, from which on it is cut
 again: 4 pixels. From less on, distant plates are read worse: the surer of two answers is too often the wrong one."""
+
+DOUBTFUL = 0.95
+"""A still whose best text is less probable than this is looked at again aside: whether the network sees the bar of a G
+depends on where it falls on its grid."""
+ASIDE_PX = (1.5, -1.5)
+"""How far right and down of the first look, in pixels of the crop. Two such looks give what eight more give."""
 
 
 def rectify(image: Image, quad: NDArray[np.float32], width: int, height: int) -> Image:
@@ -111,6 +118,8 @@ def exact_places() -> NDArray[np.float32]:
 class _Look:
     """What the network said of one crop, and where it says the plate is."""
 
+    quad: NDArray[np.float32]
+    """(4, 2) where in the picture it was cut."""
     outputs: Mapping[str, NDArray[np.float32]]
     candidates: tuple[Candidate, ...]
     plate: NDArray[np.float32]
@@ -126,11 +135,12 @@ class _Look:
 class PlateReader:
     """Reads plates with one network: the number under a grammar, the expiry line under that of dates."""
 
-    def __init__(self, network: Network, grammar: Grammar, *, dated: bool = True) -> None:
-        """`dated`: False where nobody asks for the expiry line."""
+    def __init__(self, network: Network, grammar: Grammar, *, dated: bool = True, stills: bool = False) -> None:
+        """`dated`: False where nobody asks for the expiry line. `stills`: for single pictures, not footage."""
         self._network = network
         self._grammar = grammar
         self._dated = dated
+        self._stills = stills
         self._height, self._width, _ = network.picture_shape
         manifest = network.manifest
         self._temperature = float(manifest.get("temperature", 1.0))
@@ -153,6 +163,9 @@ class PlateReader:
         if look.off > SECOND_LOOK and _is_plausible(look.plate, quad):
             second = self._look(image, widened(look.plate, MARGIN))
             look = max(look, second, key=lambda each: each.confidence)
+        if self._stills and look.confidence < DOUBTFUL:
+            aside = (self._look(image, _moved(look.quad, px / self._width, px / self._height)) for px in ASIDE_PX)
+            look = replace(look, candidates=_pooled([look, *aside]))
         colour = softmax(look.outputs["colour"])
         best = int(colour.argmax())
         return PlateRead(
@@ -170,7 +183,7 @@ class PlateReader:
         offsets = outputs["corners"].reshape(4, 2)
         off = float(np.hypot(offsets[:, 0] * self._width / self._height, offsets[:, 1]).mean())
         candidates = search(outputs["text"], self._grammar, temperature=self._temperature)
-        return _Look(outputs, candidates, placed_in(quad, exact_places() + offsets), off)
+        return _Look(quad, outputs, candidates, placed_in(quad, exact_places() + offsets), off)
 
     def _char_probs(self, look: _Look) -> tuple[float, ...]:
         if not look.candidates:
@@ -190,6 +203,20 @@ class PlateReader:
             if best.probability > SURE_EXPIRY:
                 break
         return Expiry(int(best.text[:2]), 2000 + int(best.text[2:]), best.probability) if best.text else None
+
+
+def _moved(quad: NDArray[np.float32], right: float, down: float) -> NDArray[np.float32]:
+    """A quadrilateral moved by shares of its upper and its left side."""
+    return np.asarray(quad + right * (quad[1] - quad[0]) + down * (quad[3] - quad[0]), np.float32)
+
+
+def _pooled(looks: Sequence[_Look]) -> tuple[Candidate, ...]:
+    """The texts of several looks at the same pixels with their mean probabilities: no look is news beside another."""
+    share: dict[str, float] = {}
+    for candidate in (each for look in looks for each in look.candidates):
+        share[candidate.text] = share.get(candidate.text, 0.0) + candidate.probability / len(looks)
+    best = sorted(share.items(), key=lambda item: (-item[1], item[0]))
+    return tuple(Candidate(*each) for each in best[: max(len(look.candidates) for look in looks)])
 
 
 def _is_plausible(plate: NDArray[np.float32], quad: NDArray[np.float32]) -> bool:

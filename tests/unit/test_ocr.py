@@ -49,8 +49,8 @@ def lattice(text: str, sure: float) -> NDArray[np.float32]:
     return logits
 
 
-def reader(network: FakeNetwork, *, dated: bool = False) -> PlateReader:
-    return PlateReader(network, INDONESIAN, dated=dated)  # type: ignore[arg-type]
+def reader(network: FakeNetwork, *, dated: bool = False, stills: bool = False) -> PlateReader:
+    return PlateReader(network, INDONESIAN, dated=dated, stills=stills)  # type: ignore[arg-type]
 
 
 def box(x1: float, y1: float, x2: float, y2: float) -> Corners:
@@ -128,6 +128,25 @@ def test_a_plate_that_lies_where_it_should_is_looked_at_once() -> None:
     network = FakeNetwork("B1234XYZ")
     reader(network).read(np.zeros((100, 200, 3), np.uint8), box(20, 20, 120, 60))
     assert len(network.looks) == 1
+
+
+def test_a_doubtful_still_is_looked_at_aside() -> None:
+    """A single picture has no next frame: what two looks out of three read must count more than the first."""
+    network = FakeNetwork("B1234XYC", "B1234XYG", "B1234XYG", sure=12.2)
+    network._lattices[0] = lattice("B1234XYC", 12.2)
+    read = reader(network, stills=True).read_crop(CROP)
+    assert len(network.looks) == 3
+    assert [c.text for c in read.candidates[:2]] == ["B1234XYG", "B1234XYC"]
+    assert read.confidence < 0.95
+
+
+def test_a_sure_still_and_every_frame_of_footage_are_looked_at_once() -> None:
+    """Three looks a frame would halve the frames that a unit can follow, and a sure plate needs no second opinion."""
+    sure, doubtful = FakeNetwork("B1234XYZ"), FakeNetwork("B1234XYZ")
+    doubtful._lattices[0] = lattice("B1234XYZ", 12.2)
+    reader(sure, stills=True).read_crop(CROP)
+    reader(doubtful).read_crop(CROP)
+    assert (len(sure.looks), len(doubtful.looks)) == (1, 1)
 
 
 def test_corners_that_make_no_plate_are_not_believed() -> None:
