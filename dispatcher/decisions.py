@@ -64,16 +64,17 @@ def decide(
     now: datetime,
     *,
     plate: str = "",
+    mark: str = "",
     two: TwoPersons = _ONE,
 ) -> Case:
     """Carry a decision out and write it down, with the right `plate` for a correction; where two people decide, the
-    first one's waits for another. Raises IllegalMove when the case has moved on meanwhile, Refused for somebody who has
-    had their say and for what others have decided meanwhile."""
+    first one's waits for another, who names it by its `mark`. Raises IllegalMove when the case has moved on meanwhile,
+    Refused for somebody who has had their say and for what others have decided meanwhile."""
     with store.writing() as connection:
         case = cases.lock(connection, case)
         deed = _Deed(connection, audit, case, actor, why, now)
         if two.decide(case):
-            return deed.with_others(decision, plate, two)
+            return deed.with_others(decision, plate, mark, two)
         return deed.carry_out(decision, plate, overrules=two.one_overrules(case, plate))
 
 
@@ -107,7 +108,7 @@ class _Deed:
     why: str
     now: datetime
 
-    def with_others(self, decision: str, plate: str, two: TwoPersons) -> Case:
+    def with_others(self, decision: str, plate: str, mark: str, two: TwoPersons) -> Case:
         """The first proposes, the second agrees or not, and then a third decides or the case is withdrawn."""
         proposal = proposals.find(self.connection, self.case)
         if proposal and self.actor.name in proposal.people:
@@ -116,6 +117,8 @@ class _Deed:
             raise Refused("proposed_meanwhile")
         if proposal is None:
             return self._propose(decision, plate)
+        if decision in (AGREE, DISAGREE) and mark != proposal.mark:
+            raise Refused("proposal_changed")
         if decision == AGREE:
             said = "; ".join(filter(None, (proposal.why, self.why)))
             return replace(self, why=said).carry_out(proposal.decision, proposal.plate)

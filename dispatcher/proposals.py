@@ -12,6 +12,7 @@ from dispatcher.cases import Case
 from dispatcher.owners import OF_A_REGISTRATION, OVERRULABLE
 from dispatcher.schema import proposal
 from dispatcher.workflow import State
+from wire.canonical import canonical_json, sha256_hex
 
 PROPOSED, OPPOSED = "proposed", "opposed"
 """Beside the reasons why a case is in review: what it waits for there."""
@@ -49,6 +50,12 @@ class Proposal:
     opponent: str | None
     opposed_at: datetime | None
     objection: str
+
+    @property
+    def mark(self) -> str:
+        """What a form says it is about; no other proposal has the same."""
+        said = (self.decision, self.plate, self.who, self.at.isoformat(), self.why)
+        return sha256_hex(canonical_json(said))[:32]
 
     @property
     def people(self) -> tuple[str, ...]:

@@ -121,7 +121,14 @@ class Console:
                 raise HTTPException(404)
             return self.renderer.page(request, "decide.html", view=view, decision=decision)
 
-        def decide(decision: str, request: Request, reference: str, why: Reason = "", plate: Reason = "") -> Response:
+        def decide(
+            decision: str,
+            request: Request,
+            reference: str,
+            why: Reason = "",
+            plate: Reason = "",
+            proposal: Annotated[str, Form(max_length=64)] = "",
+        ) -> Response:
             case, said = self._case(reference), " ".join(why.split())
             seen = normalise(plate) if decision == "correct" else ""
             fault = decisions.plate_fault(case, seen) if decision == "correct" else ""
@@ -131,8 +138,18 @@ class Console:
                 view = self._view(request, reference)
                 return self.renderer.page(request, "decide.html", status=400, view=view, decision=decision, fault=fault)
             try:
-                who, two = actor(request), self.views.two
-                decisions.decide(self.store, self.audit, case, decision, who, said, clock(), plate=seen, two=two)
+                decisions.decide(
+                    self.store,
+                    self.audit,
+                    case,
+                    decision,
+                    actor(request),
+                    said,
+                    clock(),
+                    plate=seen,
+                    mark=proposal,
+                    two=self.views.two,
+                )
             except Refused as refused:
                 raise HTTPException(409, words.SAID[str(refused)]) from None
             except IllegalMove as refused:

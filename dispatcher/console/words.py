@@ -256,6 +256,7 @@ SAID: Mapping[str, str] = {
     "number_changed": _("The number has changed meanwhile. Look at it, and say it again."),
     "own_proposal": _("you have had your say about this case; somebody else decides it"),
     "proposed_meanwhile": _("somebody has proposed a decision meanwhile; look at it again"),
+    "proposal_changed": _("this is not the proposal that you were shown any more; look at it again"),
     "objection_missing": _("Say why, for the one who decides."),
     "reason_missing": _("Without a reason nothing is uncovered."),
     "reveals_spent": _("You have uncovered as many owners as one person may in an hour. Try again later."),

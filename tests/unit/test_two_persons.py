@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -47,9 +48,15 @@ def people(world: World) -> list[Browser]:
 
 
 def say(who: Browser, reference: str, decision: str, why: str = "", **more: str) -> Response:
-    """What somebody does on the page of a decision."""
-    data = {"token": token(who, f"/cases/{reference}"), "why": why, **more}
+    """What somebody does on the page of a decision, as it stands now."""
+    data = {"token": token(who, f"/cases/{reference}"), "why": why, "proposal": asked_about(who, reference), **more}
     return who.post(f"/cases/{reference}/{decision}", data=data)
+
+
+def asked_about(who: Browser, reference: str) -> str:
+    """Which proposal somebody is asked about."""
+    found = re.search(r'name="proposal" value="([^"]+)"', who.get(f"/cases/{reference}/agree").text)
+    return found[1] if found else ""
 
 
 def now(world: World, reference: str) -> Case:
@@ -96,6 +103,27 @@ def test_the_second_person_decides_what_the_first_proposed(make_world: Any, data
         ("case_proposed", "ana", "read it"),
         ("case_approve", "ben", "read it; so do I"),
     ]
+
+
+def test_nobody_agrees_to_another_proposal_than_they_were_shown(make_world: Any) -> None:
+    """Who has agreed to send must not find that they have withdrawn the case, or sent it for another plate."""
+    world = make_world(review={"two_persons": ["unit.low_confidence", "owner_not_found"]})
+    reference = doubtful(world, plate=report().plate.model_copy(update={"text": "B9999ZZ"}))
+    ana, ben, cici = people(world)
+    say(ana, reference, "approve", "read it")
+    seen = asked_about(ben, reference)
+    say(cici, reference, "agree")
+    while world.dispatcher.worker.step():
+        pass
+    assert now(world, reference).reasons == ("owner_not_found",)
+    say(ana, reference, "withdraw", "nobody owns it")
+    for decision in ("agree", "disagree"):
+        for mark in (seen, ""):
+            refused = say(ben, reference, decision, "so do I", proposal=mark)
+            assert (refused.status_code, refused.text) == (409, words.SAID["proposal_changed"])
+    assert now(world, reference).state == "review"
+    assert say(ben, reference, "agree", "I see").status_code == 303
+    assert now(world, reference).state == "withdrawn"
 
 
 def test_a_third_decides_when_two_disagree(make_world: Any) -> None:
