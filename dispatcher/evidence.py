@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from pathlib import Path, PurePosixPath
 from typing import Protocol
 
 from dispatcher.errors import StoreError
+from dispatcher.store import grouped
 from wire.canonical import sha256_hex
 from wire.messages import SUFFIX, EvidenceHeader, EvidenceRole
 
@@ -28,14 +29,15 @@ MEDIA_TYPE = {suffix: media_type for media_type, suffix in SUFFIX.items()}
 
 
 class EvidenceStore(Protocol):
-    """Where pieces lie. Each method raises StoreError when the store is away or refuses."""
+    """Where pieces lie. Each method but `put_all` raises StoreError when the store is away or refuses."""
 
     def put(self, place: str, content: bytes) -> None:
         """Keep a piece, once however often it comes."""
         ...
 
-    def put_all(self, pieces: Mapping[str, bytes]) -> None:
-        """`put` of several pieces, by place; in less time."""
+    def put_all(self, pieces: Mapping[str, bytes]) -> Set[str]:
+        """`put` of several pieces, by place, in less time and never in much more than one of them may take; the places
+        of those that cannot be kept just now."""
         ...
 
     def read(self, place: str) -> bytes | None:
@@ -65,6 +67,12 @@ def as_put(place: str, content: bytes) -> bytes | None:
     return None
 
 
+def tell(faults: Mapping[str, str]) -> None:
+    """One line about pieces that are not kept, by place, however many they are."""
+    for reason, places in grouped(faults).items():
+        log.error("evidence is not kept now; units say it again", extra={"number": len(places), "reason": reason})
+
+
 class EvidenceFolder:
     """Pieces as files in a folder: written whole or not at all, and found only inside."""
 
@@ -74,19 +82,31 @@ class EvidenceFolder:
         self._writer = writer
 
     def put(self, place: str, content: bytes) -> None:
-        self.put_all({place: content})
+        for fault in self._put_all({place: content}).values():
+            raise StoreError(f"evidence: {fault}; free or mend the evidence folder")
 
-    def put_all(self, pieces: Mapping[str, bytes]) -> None:
+    def put_all(self, pieces: Mapping[str, bytes]) -> Set[str]:
+        faults = self._put_all(pieces)
+        tell(faults)
+        return faults.keys()
+
+    def _put_all(self, pieces: Mapping[str, bytes]) -> Mapping[str, str]:
+        """By place: why a piece is not kept."""
         touched: set[Path] = set()
-        try:
-            for place, content in pieces.items():
-                target = self._root / place
+        faults: dict[str, str] = {}
+        for place, content in pieces.items():
+            target = self._root / place
+            try:
                 if not (target.exists() and sha256_hex(target.read_bytes()) == target.stem):
                     _write_durably(target, content, f".{self._writer}.part", touched)
+            except OSError as error:
+                faults[place] = str(error.strerror)
+        try:
             for folder in touched:
                 sync(folder)
         except OSError as error:
-            raise StoreError(f"evidence: {error.strerror}; free or mend the evidence folder") from None
+            return dict.fromkeys(pieces, str(error.strerror))
+        return faults
 
     def read(self, place: str) -> bytes | None:
         file = self._find(place)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator, Mapping, Set
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from pathlib import PurePosixPath
 from typing import Any
 from urllib.parse import urlsplit
@@ -14,8 +15,9 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
+from dispatcher.breaker import Breaker
 from dispatcher.errors import ConfigError, StoreError
-from dispatcher.evidence import MEDIA_TYPE, as_put
+from dispatcher.evidence import MEDIA_TYPE, as_put, tell
 from dispatcher.settings import S3Settings
 
 _AT_ONCE = 10
@@ -24,16 +26,31 @@ _TRIES = 2
 """One lost connection is no fault; more than that, and the unit says the piece again later."""
 
 
+_PAUSE = timedelta(seconds=5)
+"""A server that answered nothing of a handful is left alone for so long; the intake goes on without pictures."""
+_LATE = "S3: no answer in time"
+
+
+def _utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
 class EvidenceBucket:
     """Pieces below the prefix of a bucket. The client is made for many threads, and connects when it is first used."""
 
-    def __init__(self, url: str, settings: S3Settings, secret_key: str | None) -> None:
+    def __init__(
+        self, url: str, settings: S3Settings, secret_key: str | None, clock: Callable[[], datetime] = _utc_now
+    ) -> None:
         """`url` is `s3://BUCKET/PREFIX`. Raises ConfigError."""
         place = urlsplit(url)
         self._bucket = place.netloc
         self._prefix = f"{place.path.strip('/')}/".lstrip("/")
         self._how = {"ServerSideEncryption": settings.encryption} if settings.encryption else {}
         self._s3 = _client(settings, secret_key)
+        self._pool = ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="evidence")
+        self._most_s = settings.timeout_s
+        self._breaker = Breaker(1, _PAUSE)
+        self._clock = clock
 
     def put(self, place: str, content: bytes) -> None:
         named = PurePosixPath(place)
@@ -42,10 +59,31 @@ class EvidenceBucket:
         with _told():
             self._s3.put_object(**self._key(place), **what, **self._how)
 
-    def put_all(self, pieces: Mapping[str, bytes]) -> None:
-        with ThreadPoolExecutor(_AT_ONCE) as pool:
-            for done in [pool.submit(self.put, place, content) for place, content in pieces.items()]:
-                done.result()
+    def put_all(self, pieces: Mapping[str, bytes]) -> Set[str]:
+        if pieces and self._breaker.since is not None:
+            self._probe(pieces)
+            return pieces.keys()
+        flying = {self._pool.submit(self.put, place, content): place for place, content in pieces.items()}
+        done, late = wait(flying, self._most_s)
+        for each in late:
+            each.cancel()
+        faults = {flying[each]: fault for each in done if (fault := _fault(each))}
+        faults.update((flying[each], _LATE) for each in late)
+        if late and len(faults) == len(pieces):
+            self._breaker.failed(self._clock())
+        tell(faults)
+        return faults.keys()
+
+    def _probe(self, pieces: Mapping[str, bytes]) -> None:
+        """Try now and then whether a server that hung answers again; nobody waits for it."""
+        if self._breaker.allows(self._clock()):
+            self._pool.submit(self.put, *next(iter(pieces.items()))).add_done_callback(self._probed)
+
+    def _probed(self, done: Future[None]) -> None:
+        if _fault(done):
+            self._breaker.failed(self._clock())
+        else:
+            self._breaker.succeeded()
 
     def read(self, place: str) -> bytes | None:
         if not _is_inside(place):
@@ -100,6 +138,15 @@ def _client(settings: S3Settings, secret_key: str | None) -> Any:
 
 def _is_inside(place: str) -> bool:
     return not place.startswith("/") and not {"", ".", ".."} & set(place.split("/"))
+
+
+def _fault(done: Future[None]) -> str:
+    """Why a piece is not kept; empty when it is. Raises what is no fault of the store."""
+    try:
+        done.result()
+    except StoreError as fault:
+        return str(fault)
+    return ""
 
 
 @contextmanager

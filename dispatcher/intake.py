@@ -8,7 +8,7 @@ carries its unit's signature, as a manifest does, and a picture is believed when
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TypeAlias
@@ -103,11 +103,11 @@ class Intake:
         named = {each.key: each.body.evidence for each in reversed(read) if isinstance(each, Report)}
         named |= {key: signed.body.evidence if signed else () for key, signed in there.items()}
         found = [_named(each, named.get(each.key)) if isinstance(each, Piece) else each for each in read]
-        pieces = [each for each in found if isinstance(each, Piece)]
-        self._pieces.put_all({place_of(piece.header): piece.content for piece in pieces})
+        away = self._pieces.put_all({place_of(each.header): each.content for each in found if isinstance(each, Piece)})
+        found = [_kept(each, away) if isinstance(each, Piece) else each for each in found]
         with self._store.writing() as connection:
             reports = [each for each in found if isinstance(each, Report)]
-            results = arrivals.keep(connection, reports, pieces, now)
+            results = arrivals.keep(connection, reports, [each for each in found if isinstance(each, Piece)], now)
             arrivals.keep_statuses(connection, [each for each in found if isinstance(each, UnitStatus)], now)
         return [self._answer(message, each, results) for message, each in zip(messages, found, strict=True)]
 
@@ -251,6 +251,11 @@ def _check_manifest(unit: Unit, header: EvidenceHeader, content: bytes) -> None:
         raise Refused("manifest_bad_signature")
     if (signed.body.unit_id, signed.body.event_id) != (header.unit_id, header.event_id):
         raise Refused("manifest_of_another_event")
+
+
+def _kept(piece: Piece, away: Set[str]) -> Piece | NotYet:
+    """A piece whose bytes are stored; another is said again later."""
+    return NotYet("store") if place_of(piece.header) in away else piece
 
 
 def _named(piece: Piece, named: Sequence[EvidenceRef] | None) -> Piece | Refused:

@@ -96,6 +96,7 @@ class OfficePages:
             self.audit.append(connection, now, actor, What.UNIT_DISCARDED, unit_id, said)
         for case in held:
             self.eraser.drop_case(case)
+        self.eraser.sweep()
 
     def _add_users(self, router: APIRouter) -> None:
         office, now = self.office, self.renderer.clock

@@ -106,16 +106,18 @@ def _plate() -> str:
 
 
 def _retain(arguments: argparse.Namespace) -> int:
+    """0 when what was due is gone, 1 when something of it is left."""
     now = datetime.now(UTC)
     with _opened(arguments) as office:
         counts = office.retention.run(now) if arguments.yes else office.retention.due(now)
         if arguments.yes and counts:
             said = ", ".join(f"{number} {what}" for what, number in counts.items())
             office.note(What.RETENTION_ENDED, "", said, now)
-    for what, number in counts.items():
-        print(f"{number:>8}  {what}")
+        for what, number in counts.items():
+            print(f"{number:>8}  {what}")
+        left = office.retention.eraser.left() if arguments.yes else 0
     print("Erased." if arguments.yes else "Nothing was erased. Add --yes to erase it.")
-    return 0
+    return _told(left)
 
 
 def _hold(arguments: argparse.Namespace) -> int:
@@ -162,13 +164,22 @@ def _erase(arguments: argparse.Namespace) -> int:
             gone = office.subject.erase(going)
             for case in gone:
                 office.note(What.ERASED, case.reference, arguments.why, now)
+        left = office.subject.eraser.left() if arguments.yes else 0
     for reference, reason in kept.items():
         print(f"{reference}: stays; it {reason}", file=sys.stderr)
     if arguments.yes:
         print(f"{len(gone)} cases erased")
     else:
         print(f"{len(going)} cases would be erased. Add --yes to erase them.")
-    return 1 if kept else 0
+    return 1 if _told(left) or kept else 0
+
+
+def _told(left: int) -> int:
+    """The exit code, and a word about pieces of evidence that could not be removed."""
+    if left:
+        said = f"{left} pieces of evidence are not removed yet, because the evidence storage is away; run this again"
+        print(said, file=sys.stderr)
+    return 1 if left else 0
 
 
 def _breach(arguments: argparse.Namespace) -> int:

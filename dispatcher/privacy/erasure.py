@@ -1,56 +1,70 @@
-"""Erases evidence and cases, so that nothing personal of them stays in database or folder.
+"""Erases evidence and cases, so that nothing personal of them stays in database or evidence store.
 
 What stays: in the audit trail the reference, a random number; of the unit's report its hash, number and event id, so
 that the same report, said again, does not open the case anew; of WhatsApp's calls their hash, for the same reason.
 
-Files go before rows: a crash between the two leaves rows without files, which the next run erases; the reverse would
-leave pictures that nothing knows of.
+Rows go first, and leave behind which pieces are to follow; `sweep` removes these outside of any transaction, for the
+store may be far away and slow. A crash between the two leaves nothing that nothing knows of: the next sweep finds it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import logging
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from sqlalchemy import Connection, delete, select, update
+from sqlalchemy import Connection, Row, delete, exists, func, insert, select, update
 
 from dispatcher.cases import Case
+from dispatcher.engine import hold
+from dispatcher.errors import StoreError
 from dispatcher.evidence import EvidenceStore
 from dispatcher.post.tables import letter
 from dispatcher.privacy import holds
+from dispatcher.privacy.tables import remnant
 from dispatcher.schema import attempt, cases, evidence, quarantine, timeline, unit_event, webhook_inbox
 from dispatcher.store import Store
+
+log = logging.getLogger(__name__)
+
+_AT_ONCE = 200
+"""Pieces removed between two transactions."""
+_GIVE_UP = 3
+"""After so many refusals the store is away; each may take it as long as a request may last."""
 
 
 @dataclass(frozen=True, slots=True)
 class Eraser:
-    """Takes things out of database and evidence folder."""
+    """Takes things out of database and evidence store; what is dropped is gone after the next `sweep`."""
 
     store: Store
     evidence: EvidenceStore
 
     def drop_evidence(self, case: Case) -> bool:
-        """Erase a case's pictures, clip and manifest; False when a hold came first."""
-        return self.drop_pieces(case.unit_id, case.event_id, case)
-
-    def drop_pieces(self, unit_id: str, event_id: str, case: Case | None = None) -> bool:
-        """Erase what came for an event."""
-        where = (evidence.c.unit_id == unit_id) & (evidence.c.event_id == event_id)
-        with self.store.writing() as connection:  # a hold set meanwhile waits for this, or stops it
-            if case is not None and holds.is_held(connection, case):
+        """Erase a case's pictures, clip and manifest; False when somebody moved, held or erased it meanwhile."""
+        with self.store.writing() as connection:
+            if not _is_as_seen(connection, case):
                 return False
-            for place in connection.scalars(select(evidence.c.path).where(where)).all():
-                self.evidence.remove(place)
-            connection.execute(delete(evidence).where(where))
+            _drop_pieces(connection, case.unit_id, case.event_id)
+        return True
+
+    def drop_strays(self, unit_id: str, event_id: str) -> bool:
+        """Erase what came for an event without a case; False when its report has come meanwhile."""
+        with self.store.writing() as connection:
+            hold(connection, f"{unit_id}/{event_id}")  # an arrival meanwhile waits for this, or comes first
+            has_case = exists().where(cases.c.unit_id == unit_id, cases.c.event_id == event_id)
+            if connection.scalar(select(has_case)):
+                return False
+            _drop_pieces(connection, unit_id, event_id)
         return True
 
     def drop_case(self, case: Case) -> bool:
-        """Erase a case with all that came of it; False when a hold came first."""
-        if not self.drop_evidence(case):
-            return False
+        """Erase a case with all that came of it; False when somebody moved, held or erased it meanwhile."""
         with self.store.writing() as connection:
-            if holds.is_held(connection, case):
+            if not _is_as_seen(connection, case):
                 return False
+            _drop_pieces(connection, case.unit_id, case.event_id)
             for table in (timeline, attempt, letter):
                 connection.execute(delete(table).where(table.c.case_id == case.case_id))
             for table in (quarantine, unit_event):
@@ -58,6 +72,47 @@ class Eraser:
                 connection.execute(update(table).where(where).values(body=b""))
             connection.execute(delete(cases).where(cases.c.case_id == case.case_id))
         return True
+
+    def sweep(self) -> int:
+        """Remove the pieces that were dropped; how many are left, because the store is away or refuses."""
+        last = 0
+        while found := self._dropped(after=last):
+            last = found[-1].remnant_id
+            gone = self._remove(found)
+            with self.store.writing() as connection:
+                connection.execute(delete(remnant).where(remnant.c.remnant_id.in_(gone)))
+            if len(found) - len(gone) >= _GIVE_UP:
+                break
+        return self.left()
+
+    def left(self) -> int:
+        """How many pieces were dropped and are not removed yet."""
+        with self.store.reading() as connection:
+            return connection.scalar(select(func.count()).select_from(remnant)) or 0
+
+    def _dropped(self, after: int) -> Sequence[Row[Any]]:
+        """The next pieces to remove, and whether the unit has said one of them again since."""
+        key = ("unit_id", "event_id", "sha256")
+        is_back = exists().where(*(evidence.c[name] == remnant.c[name] for name in key)).label("is_back")
+        statement = select(remnant.c.remnant_id, remnant.c.path, is_back).where(remnant.c.remnant_id > after)
+        with self.store.reading() as connection:
+            return connection.execute(statement.order_by(remnant.c.remnant_id).limit(_AT_ONCE)).all()
+
+    def _remove(self, found: Iterable[Row[Any]]) -> list[int]:
+        """Those of these pieces that are gone, or known again."""
+        gone: list[int] = []
+        refusals = 0
+        for row in found:
+            try:
+                if not row.is_back:
+                    self.evidence.remove(row.path)
+                gone.append(row.remnant_id)
+            except StoreError as fault:
+                log.warning("a piece of evidence is not removed yet", extra={"reason": str(fault)})
+                refusals += 1
+                if refusals == _GIVE_UP:
+                    break
+        return gone
 
     def drop_calls(self, found: Iterable[Case]) -> None:
         """Empty WhatsApp's calls about these cases: they hold telephone numbers."""
@@ -75,3 +130,21 @@ def _names(connection: Connection, case_ids: list[int]) -> tuple[bytes, ...]:
     """What a call names the messages of these cases by."""
     statement = select(attempt.c.attempt_id, attempt.c.wamid).where(attempt.c.case_id.in_(case_ids))
     return tuple(name.encode() for row in connection.execute(statement) for name in row if name)
+
+
+def _is_as_seen(connection: Connection, case: Case) -> bool:
+    """Whether a case still stands where it stood when its end was decided; then it does so until the transaction ends,
+    and nobody can hold it either."""
+    where = cases.c.case_id == case.case_id
+    now = connection.execute(select(cases.c.state, cases.c.changed_at).where(where).with_for_update()).first()
+    is_same = now is not None and (now.state, now.changed_at) == (case.state, case.changed_at)
+    return is_same and not holds.is_held(connection, case)
+
+
+def _drop_pieces(connection: Connection, unit_id: str, event_id: str) -> None:
+    """Forget an event's pieces, but for what has to be removed."""
+    where = (evidence.c.unit_id == unit_id) & (evidence.c.event_id == event_id)
+    named = ("unit_id", "event_id", "sha256", "path")
+    pieces = select(*(evidence.c[name] for name in named)).where(where)
+    connection.execute(insert(remnant).from_select(named, pieces))
+    connection.execute(delete(evidence).where(where))

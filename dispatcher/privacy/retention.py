@@ -58,6 +58,7 @@ class Retention:
             counts["evidence without a case"] = len(self._strays(connection, now))
             for what, (gone, where) in self._rows(now).items():
                 counts[what] = _number(connection, gone, where)
+        counts["pieces erased before and not removed yet"] = self.eraser.left()
         return {what: number for what, number in counts.items() if number}
 
     def run(self, now: datetime) -> Mapping[str, int]:
@@ -71,12 +72,13 @@ class Retention:
                 counts[f"{what}: {state}"] = self._drop_all(clause(state, now), drop)
         with self.eraser.store.reading() as connection:
             strays = self._strays(connection, now)
-        counts["evidence without a case"] = sum(self.eraser.drop_pieces(*stray) for stray in strays)
+        counts["evidence without a case"] = sum(self.eraser.drop_strays(*stray) for stray in strays)
         for what, (gone, where) in self._rows(now).items():
             with self.eraser.store.writing() as connection:
                 counts[what] = connection.execute(delete(gone).where(where)).rowcount
                 if gone is owner:  # an empty snapshot in service would say that nobody owns anything
                     connection.execute(update(owner_snapshot).where(self._unused(now)).values(state="dropped"))
+        self.eraser.sweep()
         self.eraser.store.scrub()
         return {what: number for what, number in counts.items() if number}
 

@@ -58,6 +58,7 @@ class Subject:
         """Erase these cases; those that went."""
         self.eraser.drop_calls(found)
         gone = tuple(case for case in found if self.eraser.drop_case(case))
+        self.eraser.sweep()
         self.eraser.store.scrub()
         return gone
 

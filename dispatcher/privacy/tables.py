@@ -1,8 +1,8 @@
-"""The table of legal holds; on the dispatcher's own metadata."""
+"""The tables of legal holds and of what is still to be removed; on the dispatcher's own metadata."""
 
 from __future__ import annotations
 
-from sqlalchemy import Column, ForeignKey, String, Table, Text
+from sqlalchemy import Column, ForeignKey, Integer, String, Table, Text
 
 from dispatcher.schema import Moment, metadata
 
@@ -15,3 +15,14 @@ legal_hold = Table(
     Column("why", Text, nullable=False),
 )
 """Cases of which nothing is erased, because a court or a complaint needs them."""
+
+remnant = Table(
+    "remnant",
+    metadata,
+    Column("remnant_id", Integer, primary_key=True),
+    Column("unit_id", String(63), nullable=False),
+    Column("event_id", String(36), nullable=False),
+    Column("sha256", String(64), nullable=False),
+    Column("path", String(255), nullable=False),
+)
+"""Erased pieces of evidence whose bytes are still to be removed from the evidence store."""

@@ -6,6 +6,7 @@ import json
 import re
 import shutil
 import socket
+import time
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -24,6 +25,9 @@ from dispatcher.app import open_evidence
 from dispatcher.cli import main
 from dispatcher.errors import ConfigError, StoreError
 from dispatcher.evidence import EvidenceStore, place_of
+from dispatcher.evidence_s3 import EvidenceBucket
+from dispatcher.intake import Incoming
+from dispatcher.metrics import REGISTRY
 from dispatcher.privacy.erasure import Eraser
 from dispatcher.schema import evidence as evidence_table
 from dispatcher.settings import load_settings
@@ -234,13 +238,42 @@ def test_a_case_lives_from_its_pictures_to_its_erasure(changes: dict[str, Any], 
         case = cases.by_reference(connection, reference)
     assert case is not None
     assert {kept.read(place) for place in places} == set(PICTURES.values())
-    assert Eraser(world.store, kept).drop_case(case)
+    eraser = Eraser(world.store, kept)
+    assert eraser.drop_case(case)
+    assert eraser.sweep() == 0
     assert {kept.read(place) for place in places} == {None}
     world.close()
 
 
-def test_while_the_bucket_is_away_nothing_is_lost(bucket: Bucket, tmp_path: Path) -> None:
+def test_a_bucket_that_hangs_holds_up_nobody(bucket: Bucket, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Piece by piece, each waiting for a dead server, no unit would be heard for minutes, and the broker would hang
+    up."""
+    world = World(tmp_path, **bucket.changes())
+    pieces = [Incoming(UpTopic(UNIT, Up.EVIDENCE), evidence(role, number)) for role in PICTURES for number in range(9)]
+    reports = [Incoming(UpTopic(UNIT, Up.VIOLATION), signed(report(number))) for number in range(9)]
+    bucket.server.hang()
+    began = time.monotonic()
+    acks = world.dispatcher.intake.take_all([*pieces, *reports], NOW)
+    assert time.monotonic() - began < 10  # 27 pieces, one after another, take a second each
+    assert [(ack.result, ack.retryable, ack.reason) for ack in acks if ack] == [
+        *[(AckResult.REJECTED, True, "store")] * len(pieces),
+        *[(AckResult.STORED, False, "")] * len(reports),
+    ]
+    asked: list[str] = []
+    monkeypatch.setattr(EvidenceBucket, "put", lambda _store, place, _content: asked.append(place))
+    deferred = {"kind": "evidence", "outcome": "deferred", "reason": "store"}
+    before = REGISTRY.get_sample_value("cakra_messages_total", deferred) or 0.0
+    world.dispatcher.intake.take_all(pieces, NOW)
+    assert REGISTRY.get_sample_value("cakra_messages_total", deferred) == before + len(pieces)
+    assert asked == []
+    world.close()
+
+
+def test_while_the_bucket_is_away_nothing_is_lost(
+    bucket: Bucket, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A night without the storage costs a night, and no violation."""
+    monkeypatch.setattr("dispatcher.evidence_s3._PAUSE", timedelta())
     uploaded: list[bytes] = []
     world = World(tmp_path, accepting(uploaded), **bucket.changes())
     take = world.dispatcher.intake.take
@@ -254,8 +287,10 @@ def test_while_the_bucket_is_away_nothing_is_lost(bucket: Bucket, tmp_path: Path
         assert connection.scalar(select(func.count()).select_from(evidence_table)) == 0
     assert [case["state"] for case in world.cases()] == ["received"]
     bucket.server.go_on()
+    deadline = time.monotonic() + 60
     for role in PICTURES:
-        ack = take(UpTopic(UNIT, Up.EVIDENCE), evidence(role), NOW)
+        while (ack := take(UpTopic(UNIT, Up.EVIDENCE), evidence(role), NOW)) and ack.retryable:
+            assert time.monotonic() < deadline
         assert ack is not None
         assert ack.result is AckResult.STORED
     bucket.server.hang()

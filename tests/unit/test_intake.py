@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 from collections.abc import Iterator, Sequence
@@ -186,12 +187,18 @@ def test_a_manifest_that_does_not_verify_is_refused_and_counted(world: World, co
 
 
 def test_a_full_disk_is_answered_with_try_again(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What could not be stored must stay on the unit."""
+    """What could not be stored must stay on the unit; what can be is taken in all the same, at once."""
 
     def full(*_: object) -> None:
-        raise StoreError("evidence: No space left on device; free or mend the evidence folder")
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    monkeypatch.setattr(EvidenceFolder, "put_all", full)
+    monkeypatch.setattr("dispatcher.evidence._write_durably", full)
+    said = [(Up.EVIDENCE, evidence(EvidenceRole.PLATE)), (Up.VIOLATION, signed(report()))]
+    acks = world.intake.take_all([Incoming(UpTopic(UNIT, kind), payload) for kind, payload in said], NOW)
+    assert [(ack.result, ack.retryable) if ack else None for ack in acks] == [
+        (AckResult.REJECTED, True),
+        (AckResult.STORED, False),
+    ]
     assert world.result(Up.EVIDENCE, evidence(EvidenceRole.PLATE)) == (AckResult.REJECTED, True, "store")
     monkeypatch.undo()
     assert world.result(Up.EVIDENCE, evidence(EvidenceRole.PLATE)) == STORED

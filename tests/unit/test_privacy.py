@@ -21,7 +21,8 @@ from dispatcher.access.roles import Role
 from dispatcher.app import load_parts
 from dispatcher.cases import Case
 from dispatcher.cli import main
-from dispatcher.evidence import SHOWN_TO_OWNERS
+from dispatcher.errors import StoreError
+from dispatcher.evidence import SHOWN_TO_OWNERS, EvidenceFolder
 from dispatcher.intake import Intake
 from dispatcher.owners import SnapshotRegistry, Unavailable
 from dispatcher.owners_import import import_owners
@@ -34,6 +35,7 @@ from dispatcher.schema import cases as case_table
 from dispatcher.schema import evidence as evidence_table
 from dispatcher.schema import owner, owner_snapshot, timeline, unit_event, webhook_inbox
 from dispatcher.settings import RetentionSettings, load_settings
+from dispatcher.store import Store, count
 from dispatcher.workflow import Event, State
 from wire.messages import AckResult, EvidenceRole
 from wire.topics import Up, UpTopic
@@ -126,6 +128,78 @@ def test_what_somebody_still_has_to_do_stays(centre: Centre, state: State) -> No
     centre.over(state)
     centre.retention.run(NOW + 3650 * DAY)
     assert (centre.files(), centre.number(case_table)) == (len(PICTURES), 1)
+
+
+class Far(EvidenceFolder):
+    """A store that may be away, and sees whether the database is kept waiting for it."""
+
+    def __init__(self, root: Path, store: Store) -> None:
+        super().__init__(root)
+        self.store = store
+        self.is_away = False
+
+    def remove(self, place: str) -> None:
+        with self.store.writing() as connection:
+            count(connection, "nobody waits")
+        if self.is_away:
+            raise StoreError("evidence: S3: ReadTimeoutError; check s3.endpoint and the server")
+        super().remove(place)
+
+
+@pytest.fixture
+def far(centre: Centre) -> Far:
+    """The evidence of a centre, far away."""
+    far = Far(centre.folder / "evidence", centre.store)
+    centre.eraser = Eraser(centre.store, far)
+    centre.retention = Retention(eraser=centre.eraser, settings=POLICY)
+    return far
+
+
+def test_pictures_whose_removal_broke_off_are_removed_later(centre: Centre, far: Far) -> None:
+    """A storage that hangs must stop no intake, and a crash in the middle must leave no picture that nothing knows."""
+    centre.over()
+    far.is_away = True
+    later = NOW + 3650 * DAY
+    assert centre.retention.run(later)["whole cases: withdrawn"] == 1
+    assert (centre.number(case_table), centre.number(evidence_table), centre.files()) == (0, 0, len(PICTURES))
+    assert centre.eraser.left() == len(PICTURES)
+    assert centre.retention.due(later) == {"pieces erased before and not removed yet": len(PICTURES)}
+    far.is_away = False
+    assert centre.retention.run(later) == {}
+    assert (centre.files(), centre.eraser.left()) == (0, 0)
+
+
+def test_a_piece_said_again_after_its_erasure_is_not_swept_away(centre: Centre, far: Far) -> None:
+    """The unit was told that it is stored, and has deleted it."""
+    case = centre.over()
+    far.is_away = True
+    assert centre.eraser.drop_evidence(case)
+    assert centre.eraser.sweep() == len(PICTURES)
+    ack = centre.world.dispatcher.intake.take(UpTopic(UNIT, Up.EVIDENCE), evidence(EvidenceRole.PLATE), NOW)
+    assert ack is not None
+    assert ack.result is AckResult.STORED
+    far.is_away = False
+    assert centre.eraser.sweep() == 0
+    assert (centre.files(), centre.number(evidence_table)) == (1, 1)
+
+
+def test_a_case_that_moved_meanwhile_is_not_erased(centre: Centre) -> None:
+    """Between the list of what goes and its end somebody may have reopened a case, freed it, or erased it."""
+    case = centre.over(State.EXPIRED)
+    with centre.store.writing() as connection:
+        cases.move(connection, case.case_id, Event.DENIED, NOW + DAY)
+    for drop in (centre.eraser.drop_case, centre.eraser.drop_evidence):
+        assert not drop(case)
+    assert (centre.files(), centre.number(case_table)) == (len(PICTURES), 1)
+    assert centre.eraser.drop_case(centre.case())
+    assert not centre.eraser.drop_case(case)
+
+
+def test_strays_whose_report_came_meanwhile_are_not_erased(centre: Centre) -> None:
+    """A report that comes after weeks must still find its pictures."""
+    centre.world.arrive()
+    assert not centre.eraser.drop_strays(UNIT, str(event_id()))
+    assert centre.files() == len(PICTURES)
 
 
 def test_a_hold_keeps_everything(centre: Centre) -> None:
