@@ -35,6 +35,7 @@ FIELDS = (
     "outcome",
     "reason",
     "code",
+    "number",
     "scope",
     "part",
     "host",

@@ -249,8 +249,9 @@ def test_a_bucket_that_hangs_holds_up_nobody(bucket: Bucket, tmp_path: Path, mon
     """Piece by piece, each waiting for a dead server, no unit would be heard for minutes, and the broker would hang
     up."""
     world = World(tmp_path, **bucket.changes())
-    pieces = [Incoming(UpTopic(UNIT, Up.EVIDENCE), evidence(role, number)) for role in PICTURES for number in range(9)]
-    reports = [Incoming(UpTopic(UNIT, Up.VIOLATION), signed(report(number))) for number in range(9)]
+    numbers = range(1, 10)
+    pieces = [Incoming(UpTopic(UNIT, Up.EVIDENCE), evidence(role, number)) for role in PICTURES for number in numbers]
+    reports = [Incoming(UpTopic(UNIT, Up.VIOLATION), signed(report(number))) for number in numbers]
     bucket.server.hang()
     began = time.monotonic()
     acks = world.dispatcher.intake.take_all([*pieces, *reports], NOW)
