@@ -10,6 +10,8 @@ from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 
+from sqlalchemy import Connection
+
 from dispatcher import cases, decisions, logs, migrations, sends
 from dispatcher.access import commands as access
 from dispatcher.access.audit import What
@@ -21,7 +23,8 @@ from dispatcher.console.views import case_json
 from dispatcher.errors import CakraError, ConfigError, UsageError
 from dispatcher.keys import read_sealer, write_new_key
 from dispatcher.notice import compose, preview
-from dispatcher.owners_import import BadRow, import_owners
+from dispatcher.owners_file import BadRow
+from dispatcher.owners_import import Imported, import_owners
 from dispatcher.owners_signature import parse_moment, read_signer, sign
 from dispatcher.plate import mask_plate
 from dispatcher.post import commands as post
@@ -182,7 +185,12 @@ def _import_owners(arguments: argparse.Namespace) -> int:
     with _store(arguments) as (settings, store):
         sealer = read_sealer(settings.data_key_file, settings.data_key_old_file)
         signer = _signer(settings)
-        done = import_owners(store, sealer, arguments.file, utc_now(), settings.zone, bad, progress, signer)
+        audit = load_audit(settings)
+
+        def noted(connection: Connection, done: Imported) -> None:
+            audit.append(connection, utc_now(), COMMAND_LINE, What.OWNERS_IMPORTED, why=str(done))
+
+        done = import_owners(store, sealer, arguments.file, utc_now(), settings.zone, bad, progress, signer, noted)
     print(file=sys.stderr)
     print(f"{done.good_rows:,} registrations in service, {done.bad_rows:,} bad rows left out")
     if signer and done.as_of:

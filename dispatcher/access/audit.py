@@ -64,6 +64,8 @@ class What(StrEnum):
     UNIT_HELD = "unit_held"
     UNIT_DISCARDED = "unit_discarded"
     UNIT_RELEASED = "unit_released"
+    OWNERS_IMPORTED = "owners_imported"
+    """A snapshot of the registry came into service."""
     BACKED_UP = "backed_up"
     RESTORED = "restored"
 

@@ -226,6 +226,7 @@ AUDITED: Mapping[str, str] = {
     "unit_held": _("Unit quarantined"),
     "unit_discarded": _("What a quarantined unit said erased"),
     "unit_released": _("Unit released"),
+    "owners_imported": _("Owners' snapshot imported"),
     "backed_up": _("Backup made"),
     "restored": _("Backup restored"),
 }

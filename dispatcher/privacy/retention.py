@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import ColumnElement, Connection, Table, and_, delete, exists, false, func, select, update
+from sqlalchemy import ColumnElement, Connection, Table, and_, delete, exists, func, select, update
 
 from dispatcher import cases
 from dispatcher.access.tables import login_failure
@@ -24,6 +24,8 @@ from dispatcher.workflow import State
 
 _BATCH = 200
 """Cases looked up at a time; each is erased in a transaction of its own, so intake goes on beside it."""
+_IMPORT = timedelta(days=1)
+"""No import of a snapshot takes longer; one that still is loading was killed."""
 _LOCKS = timedelta(days=1)
 """No lock of a log-in lasts longer."""
 
@@ -107,9 +109,10 @@ class Retention:
         return tuple((row.unit_id, row.event_id) for row in connection.execute(statement))
 
     def _unused(self, now: datetime) -> ColumnElement[bool]:
+        broke_off = (owner_snapshot.c.state == "loading") & (owner_snapshot.c.imported_at < now - _IMPORT)
         if self.unused_copy_max_age is None:
-            return false()
-        return now - self.unused_copy_max_age > FRESH_AT
+            return broke_off
+        return broke_off | (now - self.unused_copy_max_age > FRESH_AT)
 
     def _rows(self, now: datetime) -> Mapping[str, tuple[Table, ColumnElement[bool]]]:
         strays = now - timedelta(days=self.settings.stray_days)

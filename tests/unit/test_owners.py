@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import sqlite3
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
-from dispatcher_world import NOW, OWNERS, report
+from dispatcher_world import NOW, OWNERS, report, write_config
 from sqlalchemy import select, text
 
+from dispatcher.access import audit
+from dispatcher.app import open_store
+from dispatcher.cli import main
 from dispatcher.errors import ConfigError, StoreError
+from dispatcher.evidence import EvidenceFolder
 from dispatcher.keys import Sealer
 from dispatcher.owners import (
     Ambiguous,
@@ -26,9 +33,16 @@ from dispatcher.owners import (
     doubts,
     mobile,
 )
-from dispatcher.owners_import import BadRow, Imported, import_owners
-from dispatcher.schema import lookup, owner
+from dispatcher.owners_file import BadRow
+from dispatcher.owners_import import Imported, import_owners
+from dispatcher.owners_signature import sign
+from dispatcher.privacy.erasure import Eraser
+from dispatcher.privacy.retention import Retention
+from dispatcher.schema import lookup, owner, owner_snapshot
+from dispatcher.settings import RetentionSettings, load_settings
 from dispatcher.store import Store
+from wire.canonical import sha256_hex
+from wire.signing import SigningKey
 
 JAKARTA = ZoneInfo("Asia/Jakarta")
 SEALER = Sealer(b"s" * 32)
@@ -95,7 +109,7 @@ def test_bad_rows_are_listed_with_line_and_reason_and_left_out(store: Store, tmp
     rows = ["B 1 A,X,0812,passenger", "?,X,,passenger,white_on_black,active,", "B 2 C,X,,ship,white_on_black,active,"]
     rows += ["B 3 C,X,,bus,black_on_yellow,stolen,", "B 4 C,X,,bus,,active,"]
     done, bad = load(store, tmp_path, OWNERS + "\n".join(rows) + "\n")
-    assert done == Imported(1, 5)
+    assert (done.good_rows, done.bad_rows) == (1, 5)
     assert [(row.line, row.reason.partition(":")[0]) for row in bad] == [
         (3, "4 cells instead of 7"),
         (4, "plate"),
@@ -135,6 +149,117 @@ def test_a_file_that_changes_while_it_is_read_is_not_taken(store: Store, tmp_pat
     found = SnapshotRegistry(store, SEALER).lookup("B1234XYZ", NOW, "notice", 1)
     assert isinstance(found, Match)
     assert found.owner.name == "Budi Santoso"
+
+
+def rows_by_state(store: Store) -> dict[str, int]:
+    """How many registrations lie in snapshots of each state."""
+    with store.reading() as connection:
+        joined = owner.join(owner_snapshot, owner.c.snapshot_id == owner_snapshot.c.snapshot_id)
+        states = connection.scalars(select(owner_snapshot.c.state).select_from(joined)).all()
+    return dict(Counter(states))
+
+
+def test_an_import_that_fails_leaves_nobodys_data_behind(store: Store, tmp_path: Path) -> None:
+    """Names and numbers of a nation would lie about, sealed but for nothing, until somebody imports again."""
+    load(store, tmp_path, OWNERS)
+
+    def interrupted(_: int) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        import_owners(store, SEALER, tmp_path / "owners.csv", NOW, JAKARTA, lambda row: None, interrupted)
+    assert rows_by_state(store) == {"current": 1}
+
+
+def test_what_a_killed_import_left_goes_by_itself(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After a power cut nobody thinks of the import that was under way."""
+    load(store, tmp_path, OWNERS)
+
+    def killed(_: int) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("dispatcher.owners_import._abandon", lambda *_: None)
+    with pytest.raises(KeyboardInterrupt):
+        import_owners(store, SEALER, tmp_path / "owners.csv", NOW, JAKARTA, lambda row: None, killed)
+    retention = Retention(eraser=Eraser(store, EvidenceFolder(tmp_path)), settings=RetentionSettings())
+    assert retention.run(NOW + timedelta(hours=23)) == {}
+    assert rows_by_state(store) == {"current": 1, "loading": 1}
+    assert retention.run(NOW + timedelta(hours=25)) == {"registrations in an unused snapshot": 1}
+    assert rows_by_state(store) == {"current": 1}
+
+
+def test_the_trail_says_who_put_a_snapshot_into_service(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Whoever exchanges the owners decides who is accused; it must be seen afterwards which file it was."""
+    config = write_config(tmp_path)
+    path = tmp_path / "owners.csv"
+    assert main(["owners", "import", "--config", str(config), str(path)]) == 0
+    path.write_text("plate\n")
+    assert main(["owners", "import", "--config", str(config), str(path)]) == 78
+    store = open_store(load_settings(config))
+    with store.reading() as connection:
+        (entry,) = audit.latest(connection, 10, 0)
+    store.close()
+    assert (entry.what, entry.who) == ("owners_imported", "command line")
+    digest = sha256_hex(OWNERS.encode())
+    assert entry.why == f"1 registrations, 0 bad rows left out, unsigned, SHA-256 {digest}"
+
+
+def write_sqlite(path: Path, rows: Sequence[Sequence[object]], columns: str = OWNERS.splitlines()[0]) -> None:
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute(f"CREATE TABLE owners ({columns})")
+        if rows:
+            connection.executemany("INSERT INTO owners VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
+
+
+BUDI = ["B 1234 XYZ", "Budi Santoso", 6281234567890, "passenger", "white_on_black", "active"]
+
+
+def test_a_snapshot_may_be_an_sqlite_file(store: Store, tmp_path: Path) -> None:
+    """A registry that hands out a database need not write it as text first; bad rows are told as in a CSV file."""
+    path = tmp_path / "owners.db"
+    rows = [[*BUDI, None], ["?", *BUDI[1:], None], ["B 1 A", 1.5, *BUDI[2:], None], ["B 2 A", *BUDI[1:], b"\xff"]]
+    write_sqlite(path, rows)
+    bad: list[BadRow] = []
+    signer = SigningKey.generate()
+    sign(path, signer, NOW)
+    done = import_owners(store, SEALER, path, NOW, JAKARTA, bad.append, lambda rows: None, signer.public)
+    assert (done.good_rows, done.as_of) == (1, NOW)
+    assert [(row.line, row.reason) for row in bad] == [
+        (2, "plate: not 2 to 10 letters and digits"),
+        (3, "name: neither text nor a whole number"),
+        (4, "nik: not UTF-8"),
+    ]
+    found = SnapshotRegistry(store, SEALER).lookup("B1234XYZ", NOW, "notice", 1)
+    assert isinstance(found, Match)
+    assert (found.owner.name, found.owner.phone, found.owner.nik) == ("Budi Santoso", "6281234567890", "")
+
+
+def test_an_sqlite_file_that_is_no_whole_snapshot_is_refused(store: Store, tmp_path: Path) -> None:
+    """Rows that stand in its journal are signed by nobody, and a torn file must not half replace the registry."""
+    load(store, tmp_path, OWNERS)
+    path = tmp_path / "owners.db"
+
+    def refused(told: str) -> None:
+        with pytest.raises(ConfigError, match=told):
+            import_owners(store, SEALER, path, NOW, JAKARTA, lambda row: None, lambda rows: None)
+        path.unlink()
+
+    path.write_bytes(b"SQLite format 3\0 and no more")
+    refused("write the snapshot anew")
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("CREATE TABLE people (plate)")
+    refused("no such table: owners")
+    write_sqlite(path, [], "plate,name")
+    refused("table owners: no column phone")
+    write_sqlite(path, [["B1"] * 7], OWNERS.splitlines()[0].replace("nik", "colour"))
+    refused("unknown column colour")
+    journal = tmp_path / "owners.db-wal"
+    journal.write_bytes(b"more rows")
+    path.write_bytes(b"SQLite format 3\0")
+    refused("holds rows that no signature covers")
+    assert rows_by_state(store) == {"current": 1}
 
 
 def test_of_two_imports_the_later_one_stays(store: Store, tmp_path: Path) -> None:
