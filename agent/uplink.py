@@ -128,11 +128,19 @@ class Uplink:
         self.counters: Counter[str] = Counter()
         """Connections, publishes, answers and faults since the service began."""
 
+    def _renewed_tls(self) -> ssl.SSLContext | None:
+        """The certificate as it lies there now; the one before it while a renewal has not put all files in place."""
+        try:
+            self._tls = _tls_context(self._settings)
+        except ConfigError as error:
+            log.error("the certificate is no good; the one before it stays in use: %s", error)
+        return self._tls
+
     def run(self, stop: threading.Event, *, until_idle: bool = False) -> None:
         """Carry until `stop` or, with `until_idle`, until nothing is owed that can be sent. Raises StoreError."""
         failures = 0
         while not stop.is_set():
-            link = _Link(self._settings, self._unit_id, self._protocol, self._password, self._tls)
+            link = _Link(self._settings, self._unit_id, self._protocol, self._password, self._renewed_tls())
             was_up = link.open(stop, self._status(online=False))
             if was_up:
                 self._carry(link, stop, until_idle)

@@ -26,7 +26,7 @@ from dispatcher.intake import Incoming, Intake
 from dispatcher.metrics import MESSAGES
 from dispatcher.patience import Patience
 from dispatcher.settings import MqttSettings
-from dispatcher.tls import client_context
+from dispatcher.tls import ClientTls
 from wire.codec import encode
 from wire.topics import Down, UpTopic, all_up, down, parse_up
 
@@ -63,7 +63,7 @@ class MqttService:
         self._clock = clock
         self._stored = stored
         self._password = password
-        self._tls = client_context(settings.tls, "mqtt.tls") if settings.tls else None
+        self._tls = ClientTls(settings.tls, "mqtt.tls") if settings.tls else None
         self._known_version: str | None = None if settings.protocol == "auto" else settings.protocol
         self._refusal = ""
         self._waiting: list[paho.MQTTMessage] = []
@@ -144,7 +144,7 @@ class MqttService:
         if self._settings.username is not None:
             client.username_pw_set(self._settings.username, self._password)
         if self._tls is not None:
-            client.tls_set_context(self._tls)
+            client.tls_set_context(self._tls.current())
         client.on_connect = lambda who, _data, _flags, reason, _props: self._on_connect(who, version, reason)
         client.on_disconnect = lambda *_: None
         client.on_message = lambda _who, _data, message: self._waiting.append(message)

@@ -26,7 +26,7 @@ from dispatcher.owners import CLASSES, Ambiguous, Found, Match, NotFound, Owner,
 from dispatcher.plate import normalise
 from dispatcher.settings import RegistrySettings, first_fault
 from dispatcher.store import Store
-from dispatcher.tls import client_context
+from dispatcher.tls import ClientTls
 
 log = logging.getLogger(__name__)
 
@@ -100,8 +100,9 @@ class HttpRegistry:
         self._breaker = Breaker(_FAILURES, _PAUSE)
         self._why = ""
         self._answered_wrongly: set[int] = set()
+        self._tls = ClientTls(settings.tls, "owners.registry.tls")
         self._http = httpx.Client(
-            verify=client_context(settings.tls, "owners.registry.tls"),
+            verify=self._tls.current(),
             # Not compressed: what is read is what is counted.
             headers={"Accept": "application/json", "Accept-Encoding": "identity", "User-Agent": "cakra-dispatcher"},
             trust_env=False,
@@ -158,6 +159,7 @@ class HttpRegistry:
     def _post(self, question: Mapping[str, str | int], timeout_s: float) -> tuple[int, bytes]:
         """Status and content. A line that breaks before an answer began is tried once more: it may have been idle for
         too long, and the key tells the registry that it is the same question. Raises httpx.HTTPError, _NotAsAgreed."""
+        self._tls.current()  # a connection that is made for this shows the certificate of today
         headers = {"Idempotency-Key": str(uuid.uuid4())}
         try:
             return self._post_once(question, headers, timeout_s)

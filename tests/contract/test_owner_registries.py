@@ -267,6 +267,22 @@ def test_a_dispatcher_that_the_registry_does_not_know_learns_nothing(
     assert service.registry.calls == 0
 
 
+def test_a_renewed_certificate_is_shown_without_a_restart(
+    service: Service, store: Store, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Certificates end in the night; whoever renews them by a timer must not find the look-ups waiting in the morning,
+    nor because the timer has just written the one file and not yet the other."""
+    own = Authority(tmp_path, "stranger").issue("own")
+    tls = {**service.settings()["tls"], "cert": str(own.cert), "key": str(own.key)}
+    with closing(HttpRegistry(parsed(service.settings(tls=tls)), store, JAKARTA)) as registry:
+        assert registry.lookup(PLATE, NOW, "notice", 7) == Unavailable("connection")
+        own.cert.write_bytes(service.client.cert.read_bytes())
+        assert registry.lookup(PLATE, NOW, "notice", 7) == Unavailable("connection")
+        assert "the old one stays in use" in caplog.text
+        own.key.write_bytes(service.client.key.read_bytes())
+        assert isinstance(registry.lookup(PLATE, NOW, "notice", 7), Match)
+
+
 @pytest.mark.parametrize("certificate", [{"days": -1}, {"host": "registry.example.id"}, {"another": True}])
 def test_a_registry_that_is_not_the_one_is_told_no_plate(
     store: Store, tmp_path: Path, certificate: dict[str, Any], caplog: pytest.LogCaptureFixture

@@ -19,6 +19,9 @@ from console_world import World
 from dispatcher_world import ROOT, UNIT, evidence, report, signed
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 
+from agent.evidence import EvidenceStore
+from agent.outbox import Outbox
+from agent.uplink import Uplink, UplinkSettings
 from wire.codec import decode
 from wire.messages import Ack, AckResult, EvidenceRole
 from wire.topics import Down, Up, down, up
@@ -136,6 +139,66 @@ def dispatcher(tmp_path: Path, broker: Broker, authority: Path) -> Iterator[Worl
     stop.set()
     serving.join()
     world.close()
+
+
+class Own:
+    """A folder with a certificate, at first one that the broker refuses."""
+
+    def __init__(self, folder: Path, authority: Path, name: str) -> None:
+        self._folder, self._authority, self._name = folder, authority, name
+        folder.mkdir()
+        self._put(authority / "foreign")
+        self.tls = {"ca": str(authority / "ca.crt"), "cert": str(folder / "own.crt"), "key": str(folder / "own.key")}
+
+    def renew(self) -> None:
+        self._put(self._authority)
+
+    def _put(self, source: Path) -> None:
+        for suffix in ("key", "crt"):
+            (self._folder / f"own.{suffix}").write_bytes((source / f"{self._name}.{suffix}").read_bytes())
+
+
+def test_a_dispatchers_renewed_certificate_needs_no_restart(
+    tmp_path: Path, broker: Broker, authority: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A dispatcher that has to be started again for it is one that somebody forgets to start again."""
+    own = Own(tmp_path / "own", authority, "dispatcher-1")
+    place = {"host": "localhost", "port": broker.port, "client_id": "dispatcher-1", "tls": own.tls}
+    world, stop = World(tmp_path, mqtt=place), Event()
+    serving = Thread(target=world.dispatcher.mqtt.run, args=(stop,))
+    serving.start()
+    eventually(lambda: "broker" in caplog.text, "the broker has refused the old certificate")
+    assert not world.dispatcher.mqtt.connected
+    own.renew()
+    eventually(lambda: world.dispatcher.mqtt.connected, "the renewed certificate is taken")
+    stop.set()
+    serving.join()
+    world.close()
+
+
+def test_a_units_renewed_certificate_needs_no_restart(tmp_path: Path, broker: Broker, authority: Path) -> None:
+    """Nobody logs in to a thousand units to start them again."""
+    own, stop = Own(tmp_path / "own", authority, UNIT), Event()
+    settings = UplinkSettings.model_validate({"host": "localhost", "port": broker.port, "tls": own.tls})
+    carried: list[Uplink] = []
+
+    def carry() -> None:
+        with Outbox(tmp_path / "outbox.sqlite") as outbox:
+            kept = EvidenceStore(tmp_path / "evidence")
+            carried.append(Uplink(settings, UNIT, outbox, kept, reconnect_first_s=0.05))
+            carried[0].run(stop)
+
+    def counted() -> set[str]:
+        return {name for uplink in carried for name in list(uplink.counters)}
+
+    serving = Thread(target=carry)
+    serving.start()
+    eventually(lambda: any(name.startswith("ended.") for name in counted()), "the broker has refused")
+    assert "connections" not in counted()
+    own.renew()
+    eventually(lambda: "connections" in counted(), "the renewed certificate is taken")
+    stop.set()
+    serving.join()
 
 
 def acks(client: Client) -> list[tuple[str, AckResult]]:
