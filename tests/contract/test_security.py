@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 import pytest
@@ -121,6 +122,45 @@ def test_a_form_of_another_page_is_refused_and_counted(world: World) -> None:
         assert world.web.post(path, data=data, headers=headers).status_code == 403
         assert metric("cakra_refused_requests_total", reason=reason) == before + 1
     assert world.cases()[0]["state"] == State.REVIEW
+
+
+def answers(route: str, status: int) -> tuple[str, dict[str, str]]:
+    return "cakra_http_responses_total", {"route": route, "status": str(status)}
+
+
+def refusals(reason: str) -> tuple[str, dict[str, str]]:
+    return "cakra_refused_requests_total", {"reason": reason}
+
+
+def calls(outcome: str) -> tuple[str, dict[str, str]]:
+    return "cakra_webhook_calls_total", {"outcome": outcome}
+
+
+SIGNATURE = {"X-Hub-Signature-256": f"sha256={'0' * 64}"}
+FOREIGN = {"Sec-Fetch-Site": "cross-site"}
+LARGE_CALL = b"x" * (3 * 1024 * 1024 + 1)
+REQUESTS: dict[str, tuple[str, str, dict[str, Any], int, tuple[str, dict[str, str]]]] = {
+    "a forged call": ("POST", "/webhook", {"content": b"{}", "headers": SIGNATURE}, 403, calls("bad_signature")),
+    "an unsigned call": ("POST", "/webhook", {"content": b"{}"}, 403, calls("bad_signature")),
+    "a call without end": ("POST", "/webhook", {"content": LARGE_CALL}, 413, calls("too_large")),
+    "a form without end": ("POST", "/login", {"data": {"name": "x" * 70_000}}, 413, answers("", 413)),
+    "another host": ("GET", "/", {"headers": {"Host": "evil.example"}}, 400, answers("", 400)),
+    "a pair from another page": ("POST", "/k", {"headers": FOREIGN}, 403, refusals("foreign_form")),
+    "a right that somebody has not": ("GET", "/users", {}, 403, refusals("no_right")),
+    "a case by SQL": ("GET", f"/cases/{quote(SQL[0])}", {}, 404, answers("/cases/{reference}", 404)),
+    "a case by a template": ("GET", "/cases/%7B%7B7*191%7D%7D", {}, 404, answers("/cases/{reference}", 404)),
+}
+
+
+@pytest.mark.parametrize("attack", REQUESTS)
+def test_a_request_that_is_refused_is_counted(world: World, attack: str) -> None:
+    """Whoever watches the counters must see that somebody tries, before somebody gets in."""
+    method, path, what, status, (name, labels) = REQUESTS[attack]
+    browser = world.browser(Role.OPERATOR, "ana")
+    before, counted = database(world), metric(name, **labels)
+    assert browser.request(method, path, **what).status_code == status
+    assert metric(name, **labels) == counted + 1
+    assert database(world) == before
 
 
 def test_a_way_out_of_the_evidence_is_refused_and_counted(world: World) -> None:

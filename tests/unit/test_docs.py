@@ -26,6 +26,18 @@ HEADING = re.compile(r"^#+ (.*)$", re.MULTILINE)
 LINK = re.compile(r"\]\((?!https?:|#)([^)#]+)\)")
 
 
+def test_each_threat_names_tests_that_exist() -> None:
+    """A threat whose test was renamed or dropped is one that nobody tries any more."""
+    page = (ROOT / "docs" / "security.md").read_text()
+    for line in page.splitlines():
+        if line.startswith("| ") and not line.startswith("| Threat"):
+            named = re.findall(r"`(test_\w+\.py)::(test_\w+)`", line)
+            assert named, line
+            for file, name in named:
+                (found,) = (ROOT / "tests").rglob(file)
+                assert f"def {name}(" in found.read_text(), (file, name)
+
+
 def test_the_workflow_in_the_docs_is_the_table() -> None:
     """An operator who looks up what a state leads to must not be told what it led to last year."""
     shown = (ROOT / "docs" / "reference" / "workflow.md").read_text().partition("```mermaid\n")[2]
