@@ -253,7 +253,8 @@ def _owe(outbox: Outbox, reporter: Reporter, finding: Finding) -> None:
     if new:
         pieces = reporter.save_pieces(finding)
         new = outbox.add(event_id, reporter.report(finding, pieces, lambda: datetime.now(UTC)))
-    log.info("%s %s %s%s", event_id, finding.violation.kind, finding.decision.outcome, "" if new else " (known)")
+    said = {"event_id": event_id, "kind": finding.violation.kind, "outcome": finding.decision.outcome}
+    log.info("judged", extra={**said, "state": "new" if new else "known"})
 
 
 def run_uplink(config: UnitConfig, stop: threading.Event) -> None:
@@ -284,7 +285,7 @@ class _Upkeep:
         limits = Limits(keep=timedelta(days=self._config.keep_days))
         swept = sweep(self._outbox, self._evidence, datetime.now(UTC), limits, lambda: disk_share(self._config.data))
         if swept.files:
-            log.info("swept %d acknowledged events, %d files", swept.events, swept.files)
+            log.info("acknowledged evidence swept, by files", extra={"number": swept.files})
 
 
 def outbox_state(config: UnitConfig, *, retry_dead: bool) -> dict[str, Any]:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import logging
 import signal
 import sys
 import threading
@@ -16,8 +15,9 @@ from collections.abc import Sequence
 from datetime import datetime
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
+from agent import logs
 from agent.errors import CakraError, UsageError, exit_code
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; a fault is told in one line."""
     args = _parser().parse_args(argv)
-    logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s", stream=sys.stderr)
+    logs.configure(args.log_format)
     return exit_code("cakra-agent", lambda: args.command(args))
 
 
@@ -36,6 +36,7 @@ def _parser() -> argparse.ArgumentParser:
         "cakra-agent", description="The unit at the road: plates, rules, evidence, outbox."
     )
     parser.add_argument("--version", action="version", version=f"cakra {version('cakra')}")
+    parser.add_argument("--log-format", choices=get_args(logs.Form), default="text", help="one line an event")
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
     for add in (
         _add_read,

@@ -84,7 +84,8 @@ class GpioLights:
         try:
             state = lit_alone(self._lit())
         except OSError as error:
-            log.warning("signal %s: the lines cannot be read (%s)", self._signal_id, error.strerror)
+            said = {"signal": self._signal_id, "reason": error.strerror}
+            log.warning("the lines of a light cannot be read", extra=said)
             state = LightState.UNKNOWN
         return (LightSample(self._signal_id, state, self._clock_ns()),)
 
@@ -166,7 +167,7 @@ class MqttLights:
         if said and topic in self._topics:
             self._heard.append(LightSample(self._topics[topic], *said))
         else:
-            log.warning("%s: a message that says no state of a light", topic)
+            log.warning("a message says no state of a light", extra={"topic": topic})
 
     def look(self, frame: Frame) -> tuple[LightSample, ...]:
         """What was heard since the last frame."""

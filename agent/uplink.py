@@ -133,7 +133,7 @@ class Uplink:
         try:
             self._tls = _tls_context(self._settings)
         except ConfigError as error:
-            log.error("the certificate is no good; the one before it stays in use: %s", error)
+            log.error("the certificate is no good; the one before it stays in use", extra={"reason": str(error)})
         return self._tls
 
     def run(self, stop: threading.Event, *, until_idle: bool = False) -> None:
@@ -149,7 +149,7 @@ class Uplink:
             if done:
                 return
             self.counters[f"ended.{link.code}"] += 1
-            log.warning("mqtt %s: %s; connecting again", self._protocol, link.ended)
+            log.warning("connecting again", extra={"protocol": self._protocol, "reason": link.ended})
             failures = 0 if was_up else failures + 1
             if link.wrong_version and self._settings.protocol == "auto":
                 self._protocol = "3.1.1" if self._protocol == "5" else "5"
@@ -181,7 +181,8 @@ class Uplink:
             self._on_alive()
 
     def _begin(self, link: _Link) -> None:
-        log.info("mqtt %s: connected to %s:%d", self._protocol, self._settings.host, self._settings.port)
+        place = {"host": self._settings.host, "port": self._settings.port}
+        log.info("connected to the broker", extra={"protocol": self._protocol, **place})
         self.counters["connections"] += 1
         self._silent = False
         self._published.clear()
@@ -213,7 +214,7 @@ class Uplink:
         try:
             kind, payload = self._message(row)
         except StoreError as error:
-            log.error("%s", error)
+            log.error("a row cannot be sent", extra={"event_id": row.event_id, "reason": str(error)})
             is_lost = isinstance(error, EvidenceLostError)
             row = buried(row, "evidence_lost") if is_lost else postponed(row, "unreadable", now_s, self._policy)
             self._store(row)
@@ -251,7 +252,8 @@ class Uplink:
         row = self._outbox.find(ack.event_id, ack.sha256)
         if row is None:
             self.counters["ack.unknown"] += 1
-            log.warning("event %s: the dispatcher says %s (%s) of something unknown", *_told(ack))
+            said = {"event_id": ack.event_id, "outcome": ack.result, "reason": ack.reason}
+            log.warning("the dispatcher answers of something unknown", extra=said)
             return
         changed = on_ack(row, ack, now_s, self._policy)
         if changed != row:
@@ -261,7 +263,8 @@ class Uplink:
         if row.reason and row.state is not State.SENT:
             what = row.evidence.role if row.evidence else "report"
             self.counters[f"{row.state}.{_counted(row.reason)}"] += 1
-            log.warning("event %s: %s: %s, now %s", row.event_id, what, row.reason, row.state)
+            said = {"event_id": row.event_id, "kind": what, "reason": row.reason, "state": row.state}
+            log.warning("not delivered", extra=said)
         self._outbox.store(row, datetime.now(UTC))
 
     def _status(self, *, online: bool) -> bytes:
@@ -277,10 +280,6 @@ class Uplink:
             counters=self._outbox.counters() | {f"uplink.{name}": n for name, n in self.counters.items()},
         )
         return encode(status)
-
-
-def _told(ack: Ack) -> tuple[object, ...]:
-    return ack.event_id, ack.result, ack.reason or "no reason"
 
 
 def _counted(reason: str) -> str:
@@ -424,7 +423,7 @@ class _Link:
         try:
             self._events.append(decode(Ack, bytes(payload)))
         except DecodeError as error:
-            log.warning("an ack that cannot be read: %s", error)
+            log.warning("an ack cannot be read", extra={"reason": str(error)})
 
 
 def _password(settings: UplinkSettings) -> str | None:

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 import pytest
 from dispatcher_world import ROOT
 
+import agent.logs
 from dispatcher import logs
 from dispatcher.errors import StoreError, UnstorableError
 
@@ -32,8 +33,8 @@ def raised(error: Exception) -> Exception:
         return caught
 
 
-def calls() -> Iterator[tuple[str, ast.Call]]:
-    for path in sorted((ROOT / "dispatcher").rglob("*.py")):
+def calls(package: str) -> Iterator[tuple[str, ast.Call]]:
+    for path in sorted((ROOT / package).rglob("*.py")):
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in LEVELS:
                 owner = node.func.value
@@ -52,14 +53,15 @@ def fields(call: ast.Call) -> set[str]:
     return found
 
 
-def test_no_call_fills_anything_into_its_event() -> None:
+@pytest.mark.parametrize(("package", "known"), [("dispatcher", logs.FIELDS), ("agent", agent.logs.FIELDS)])
+def test_no_call_fills_anything_into_its_event(package: str, known: tuple[str, ...]) -> None:
     """A plate in a log is there for years, on machines that nobody who erases it knows of."""
-    found = list(calls())
-    assert len(found) > 10
+    found = list(calls(package))
+    assert len(found) > 9
     for where, call in found:
         assert [type(text) for text in call.args] == [ast.Constant], f"{where}: one plain string, the rest in `extra`"
         assert {keyword.arg for keyword in call.keywords} <= {"extra", "exc_info"}, where
-        assert fields(call) <= set(logs.FIELDS), f"{where}: add the field to FIELDS, if it can be nobody's data"
+        assert fields(call) <= set(known), f"{where}: add the field to FIELDS, if it can be nobody's data"
 
 
 def test_a_line_of_json_has_the_event_and_its_fields() -> None:
@@ -75,6 +77,17 @@ def test_a_line_of_json_has_the_event_and_its_fields() -> None:
         "from_state": "queued",
         "to_state": "sending",
     }
+
+
+def test_a_unit_says_the_same_in_both_forms() -> None:
+    """Who collects a thousand units' logs finds one violation in all of them; who stands before one just reads."""
+    record = logging.LogRecord("cakra.agent", logging.INFO, "", 0, "judged", (), None)
+    record.__dict__.update({"event_id": "7", "outcome": "accepted", "plate": "B1234XYZ"})
+    said = json.loads(agent.logs.Lines("json").format(record))
+    assert said.pop("at").endswith("+00:00")
+    named = {"event_id": "7", "outcome": "accepted"}
+    assert said == {"level": "info", "event": "judged", "logger": "cakra.agent", **named}
+    assert agent.logs.Lines("text").format(record) == "INFO cakra.agent: judged event_id=7 outcome=accepted"
 
 
 def test_a_line_of_text_reads_itself() -> None:
