@@ -11,14 +11,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import httpx
+from urllib3 import encode_multipart_formdata
 
 from dispatcher.answers import Accepted, Answer, Failure, Retry, Unknown, by_code, by_http_status
+from dispatcher.line import KeptLines, Line, Lost, NeverLeft
 from dispatcher.metrics import asked
 from dispatcher.settings import WhatsAppSettings
-
-_NEVER_LEFT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol)
-_CONNECT_TIMEOUT_S = 5.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,24 +71,24 @@ class Uploaded:
 class WhatsAppClient:
     """One business number."""
 
-    def __init__(self, settings: WhatsAppSettings, token: str, transport: httpx.BaseTransport | None = None) -> None:
-        limits = httpx.Limits(max_connections=None, max_keepalive_connections=settings.at_once)
-        self._transport = transport or httpx.HTTPTransport(trust_env=False, limits=limits)
-        self._base = f"{settings.base_url}/{settings.version}/{settings.phone_number_id}"
-        self._headers = {"Authorization": f"Bearer {token}"}
-        self._timeout = {"timeout": httpx.Timeout(settings.timeout_s, connect=_CONNECT_TIMEOUT_S).as_dict()}
+    def __init__(self, settings: WhatsAppSettings, token: str, line: Line | None = None) -> None:
+        self._line = line or KeptLines(settings.base_url, settings.at_once, settings.timeout_s)
+        self._path = f"/{settings.version}/{settings.phone_number_id}"
+        self._headers = {"Authorization": f"Bearer {token}", "User-Agent": "cakra-dispatcher"}
 
     def close(self) -> None:
-        self._transport.close()
+        self._line.close()
 
-    def _post(self, where: str, **what: Any) -> httpx.Response:
-        """The answer to one request. Without httpx's client: what it does for others costs as much as the request."""
-        request = httpx.Request(
-            "POST", f"{self._base}/{where}", headers=self._headers, extensions=self._timeout, **what
+    def _post(self, where: str, content_type: str, body: bytes) -> tuple[int, dict[str, Any]]:
+        """The status and the JSON object of an answer, empty when it holds none. Raises NeverLeft, Lost."""
+        status, content = self._line.post(
+            f"{self._path}/{where}", {**self._headers, "Content-Type": content_type}, body
         )
-        response = self._transport.handle_request(request)
-        response.read()
-        return response
+        try:
+            said = json.loads(content)
+        except (ValueError, RecursionError):  # not JSON, not text, or nested without end
+            said = {}
+        return status, said if isinstance(said, dict) else {}
 
     def upload(self, jpeg: bytes) -> Uploaded | Failure:
         """Hand a picture over. A picture uploaded twice does no harm, so here a lost answer is a `Retry`."""
@@ -99,19 +97,17 @@ class WhatsAppClient:
         return answer
 
     def _upload(self, jpeg: bytes) -> Uploaded | Failure:
+        body, content_type = encode_multipart_formdata(
+            {"messaging_product": "whatsapp", "type": "image/jpeg", "file": ("bukti.jpg", jpeg, "image/jpeg")}
+        )
         try:
-            response = self._post(
-                "media",
-                data={"messaging_product": "whatsapp", "type": "image/jpeg"},
-                files={"file": ("bukti.jpg", jpeg, "image/jpeg")},
-            )
-        except httpx.RequestError:
+            status, content = self._post("media", content_type, body)
+        except (NeverLeft, Lost):
             return Retry(0)
-        content = _json(response)
-        if response.is_success and isinstance(content.get("id"), str):
+        if _is_success(status) and isinstance(content.get("id"), str):
             return Uploaded(content["id"])
-        failure = _failure(response.status_code, content)
-        return Retry(response.status_code) if isinstance(failure, Unknown) else failure
+        failure = _failure(status, content)
+        return Retry(status) if isinstance(failure, Unknown) else failure
 
     def send(self, message: TemplateMessage) -> Answer:
         """Send one message, once."""
@@ -121,24 +117,19 @@ class WhatsAppClient:
 
     def _send(self, message: TemplateMessage) -> Answer:
         try:
-            response = self._post("messages", json=message.as_json())
-        except _NEVER_LEFT:
+            status, content = self._post("messages", "application/json", json.dumps(message.as_json()).encode())
+        except NeverLeft:
             return Retry(0)
-        except httpx.RequestError as error:
-            return Unknown(type(error).__name__)
-        content = _json(response)
-        if not response.is_success:
-            return _failure(response.status_code, content)
+        except Lost as lost:
+            return Unknown(lost.why)
+        if not _is_success(status):
+            return _failure(status, content)
         wamid = _wamid(content.get("messages"))
         return Accepted(wamid) if wamid else Unknown("answer_without_id")
 
 
-def _json(response: httpx.Response) -> dict[str, Any]:
-    try:
-        content = response.json()
-    except (json.JSONDecodeError, UnicodeDecodeError):
-        return {}
-    return content if isinstance(content, dict) else {}
+def _is_success(status: int) -> bool:
+    return 200 <= status < 300
 
 
 def _failure(status: int, content: dict[str, Any]) -> Failure | Unknown:

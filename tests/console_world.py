@@ -8,18 +8,19 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-from dispatcher_world import NOW, PICTURES, UNIT, enter, evidence, report, signed, write_config
+from dispatcher_world import NOW, PICTURES, UNIT, Answering, enter, evidence, report, signed, write_config
 from fastapi import FastAPI
 
 from dispatcher.access.roles import Role
 from dispatcher.app import Dispatcher, load_parts
+from dispatcher.line import Line
 from dispatcher.owners_import import import_owners
 from dispatcher.settings import load_settings
 from dispatcher.store import Store, counters
 from dispatcher.whatsapp import WhatsAppClient
 from wire.topics import Up, UpTopic
 
-FAILING = httpx.MockTransport(lambda _: httpx.Response(500))
+FAILING = Answering(lambda _: httpx.Response(500))
 
 
 class Browser:
@@ -47,9 +48,9 @@ class Browser:
 
 
 class World:
-    """A dispatcher in this process, and its console; its WhatsApp fails unless `transport` leads to another."""
+    """A dispatcher in this process, and its console; its WhatsApp fails unless `line` leads to another."""
 
-    def __init__(self, folder: Path, transport: httpx.BaseTransport = FAILING, **changes: Any) -> None:
+    def __init__(self, folder: Path, line: Line = FAILING, **changes: Any) -> None:
         self.now = NOW
         settings = load_settings(write_config(folder, **changes))
         self.cookie = "__Host-cakra" if settings.web.tls_in_front else "cakra"
@@ -57,7 +58,7 @@ class World:
         self.store = Store.open(settings.database, migrating=True)
         zone, path = settings.zone, folder / "owners.csv"
         import_owners(self.store, parts.sealer, path, NOW, zone, lambda row: None, lambda rows: None)
-        self.whatsapp = WhatsAppClient(settings.whatsapp, parts.token, transport=transport)
+        self.whatsapp = WhatsAppClient(settings.whatsapp, parts.token, line=line)
         self.dispatcher = Dispatcher(parts, self.store, self.whatsapp, clock=lambda: self.now)
         self.web = self.browser(Role.SUPERVISOR)
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid5
 
+import httpx
 import yaml
 from sqlalchemy import Connection
 
@@ -46,6 +48,20 @@ PICTURES = {
     EvidenceRole.PLATE: b"\xff\xd8\xff\xe0 the plate \xff\xd9",
     EvidenceRole.VEILED: b"\xff\xd8\xff\xe0 the vehicle alone \xff\xd9",
 }
+
+
+class Answering:
+    """A line to a WhatsApp in this process."""
+
+    def __init__(self, answer: Callable[[httpx.Request], httpx.Response]) -> None:
+        self._answer = answer
+
+    def post(self, path: str, headers: Mapping[str, str], body: bytes) -> tuple[int, bytes]:
+        response = self._answer(httpx.Request("POST", f"http://graph.test{path}", headers=headers, content=body))
+        return response.status_code, response.read()
+
+    def close(self) -> None:
+        """Nothing is open."""
 
 
 def event_id(number: int = 1) -> UUID:

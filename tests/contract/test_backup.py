@@ -14,7 +14,7 @@ import httpx
 import pytest
 import yaml
 from console_world import World
-from dispatcher_world import NOW, PICTURES, UNIT, event_id, evidence, report, signed, write_config
+from dispatcher_world import NOW, PICTURES, UNIT, Answering, event_id, evidence, report, signed, write_config
 from sqlalchemy import text
 
 from dispatcher import cases, migrations, sends
@@ -53,7 +53,7 @@ class Restored:
         settings = load_settings(folder / "dispatcher.yaml")
         parts = load_parts(settings)
         self.store = Store.open(settings.database)
-        self.client = WhatsAppClient(settings.whatsapp, parts.token, transport=httpx.MockTransport(whatsapp))
+        self.client = WhatsAppClient(settings.whatsapp, parts.token, line=Answering(whatsapp))
         self.dispatcher = Dispatcher(parts, self.store, self.client, clock=lambda: NOW)
         self.audit, self.evidence = load_audit(settings), parts.evidence
 
@@ -99,7 +99,7 @@ def places(tmp_path: Path, database: str, request: pytest.FixtureRequest) -> Pla
 @pytest.fixture
 def centre(places: Places) -> Iterator[World]:
     """The dispatcher of the old machine: one case's message is out, another's is queued."""
-    world = World(places.old, httpx.MockTransport(whatsapp), database=places.first)
+    world = World(places.old, Answering(whatsapp), database=places.first)
     report_in(world.dispatcher, 1)
     with world.store.writing() as connection:
         sends.stop(connection, sends.SENDER, 131031, NOW)

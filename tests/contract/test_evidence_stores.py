@@ -16,7 +16,7 @@ import httpx
 import pytest
 import yaml
 from console_world import World
-from dispatcher_world import NOW, PICTURES, ROOT, UNIT, evidence, report, signed, write_config
+from dispatcher_world import NOW, PICTURES, ROOT, UNIT, Answering, evidence, report, signed, write_config
 from s3_server import S3Server
 from sqlalchemy import func, select
 
@@ -207,7 +207,7 @@ def test_files_that_are_not_there_are_named(bucket: Bucket) -> None:
         bucket.open(secret_key_file="no.secret")
 
 
-def accepting(uploaded: list[bytes]) -> httpx.MockTransport:
+def accepting(uploaded: list[bytes]) -> Answering:
     """A WhatsApp that takes everything, and keeps the pictures."""
 
     def answer(request: httpx.Request) -> httpx.Response:
@@ -216,7 +216,7 @@ def accepting(uploaded: list[bytes]) -> httpx.MockTransport:
             return httpx.Response(200, json={"id": "7"})
         return httpx.Response(200, json={"messages": [{"id": "wamid.1"}]})
 
-    return httpx.MockTransport(answer)
+    return Answering(answer)
 
 
 def test_a_case_lives_from_its_pictures_to_its_erasure(changes: dict[str, Any], tmp_path: Path) -> None:

@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
+import certifi
 import httpx
 import pytest
-from dispatcher_world import ROOT
+from dispatcher_world import ROOT, Answering
+from fastapi import Request
+from urllib3.connection import HTTPConnection
 
+from dispatcher import line
 from dispatcher.answers import (
     CODES,
     Accepted,
@@ -25,6 +32,7 @@ from dispatcher.answers import (
 )
 from dispatcher.settings import WhatsAppSettings
 from dispatcher.whatsapp import TemplateMessage, Uploaded, WhatsAppClient
+from simulation.certificates import Authority
 from simulation.whatsapp.app import create_app
 from simulation.whatsapp.outcomes import Outcome
 from simulation.whatsapp.registry import load_templates
@@ -44,7 +52,7 @@ MESSAGE = TemplateMessage(
 )
 
 
-def settings(base_url: str = "http://graph.test") -> WhatsAppSettings:
+def settings(base_url: str = "http://graph.test", timeout_s: float = 5.0) -> WhatsAppSettings:
     secret = Path("unused")
     return WhatsAppSettings(
         base_url=base_url,
@@ -52,12 +60,12 @@ def settings(base_url: str = "http://graph.test") -> WhatsAppSettings:
         token_file=secret,
         app_secret_file=secret,
         verify_token_file=secret,
-        timeout_s=5,
+        timeout_s=timeout_s,
     )
 
 
 def answering(answer: Callable[[httpx.Request], httpx.Response]) -> WhatsAppClient:
-    return WhatsAppClient(settings(), "TOKEN", transport=httpx.MockTransport(answer))
+    return WhatsAppClient(settings(), "TOKEN", line=Answering(answer))
 
 
 def send_to(answer: Callable[[httpx.Request], httpx.Response]) -> Any:
@@ -161,43 +169,140 @@ def test_answers_without_metas_json_are_understood(status: int, meaning: Any) ->
     assert send_to(lambda _: httpx.Response(status, text="<html>")) == meaning
 
 
+@pytest.fixture
+def rude() -> Iterator[Rude]:
+    with Rude() as server:
+        yield server
+
+
+class Rude:
+    """A server that takes one request a line, says what it is told to say, and hangs up."""
+
+    def __init__(self) -> None:
+        self._door = socket.create_server(("127.0.0.1", 0))
+        self.url = f"http://127.0.0.1:{self._door.getsockname()[1]}"
+        self.says = b""
+        self.is_silent = False
+        self.requests = 0
+        self._end = threading.Event()
+        self._thread = threading.Thread(target=self._serve, name="rude")
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._end.set()
+        self._door.shutdown(socket.SHUT_RDWR)
+        self._door.close()
+        self._thread.join()
+
+    def _serve(self) -> None:
+        with suppress(OSError):  # the door is closed
+            while True:
+                line, _ = self._door.accept()
+                with line:
+                    line.recv(65536)
+                    self.requests += 1
+                    line.sendall(self.says)
+                    if self.is_silent:
+                        self._end.wait()
+
+
+def told(body: bytes, *headers: str) -> bytes:
+    """An answer with status 200."""
+    head = "\r\n".join(["HTTP/1.1 200 OK", f"Content-Length: {len(body)}", *headers])
+    return head.encode() + b"\r\n\r\n" + body
+
+
+ACCEPTED = told(b'{"messages": [{"id": "wamid.1"}]}')
+
+
 @pytest.mark.parametrize(
-    ("error", "meaning"),
+    ("says", "meaning"),
     [
-        (httpx.ConnectError, Retry(0)),
-        (httpx.ConnectTimeout, Retry(0)),
-        (httpx.ReadTimeout, Unknown("ReadTimeout")),
-        (httpx.WriteError, Unknown("WriteError")),
-        (httpx.RemoteProtocolError, Unknown("RemoteProtocolError")),
+        (ACCEPTED, Accepted("wamid.1")),
+        (b"", Unknown("ProtocolError")),
+        (ACCEPTED[:-9], Unknown("ProtocolError")),
+        (b"SSH-2.0-server\r\n", Unknown("ProtocolError")),
+        (told(b"no gzip", "Content-Encoding: gzip"), Unknown("DecodeError")),
+        (told(b"[" * 100_000), Unknown("answer_without_id")),
+        (b"HTTP/1.1 307 Elsewhere\r\nLocation: /other\r\nContent-Length: 0\r\n\r\n", OurBug(307)),
+        (b"HTTP/1.1 503 Busy\r\nRetry-After: 1\r\nContent-Length: 0\r\n\r\n", Retry(503)),
     ],
 )
-def test_only_a_request_that_never_left_is_sent_again(error: type[httpx.TransportError], meaning: Any) -> None:
-    """There is no idempotency key: what may have arrived is unknown, never a retry."""
-
-    def answer(request: httpx.Request) -> httpx.Response:
-        raise error("x", request=request)
-
-    assert send_to(answer) == meaning
-
-
-def test_an_answer_that_cannot_be_unpacked_is_no_answer() -> None:
-    """A broken proxy must not end the worker while other messages are under way."""
-
-    def answer(request: httpx.Request) -> httpx.Response:
-        return httpx.Response(200, headers={"Content-Encoding": "gzip"}, stream=httpx.ByteStream(b"no gzip"))
-
-    assert send_to(answer) == Unknown("DecodingError")
+def test_a_request_that_left_is_never_sent_a_second_time(rude: Rude, says: bytes, meaning: Any) -> None:
+    """There is no idempotency key: what may have arrived is unknown, never a retry, and no library may try again."""
+    rude.says = says
+    client = WhatsAppClient(settings(rude.url), "TOKEN")
+    assert client.send(MESSAGE) == meaning
+    client.close()
+    assert rude.requests == 1
 
 
-def test_a_lost_answer_to_an_upload_is_a_retry() -> None:
-    """A picture uploaded twice reaches nobody."""
-
-    def answer(request: httpx.Request) -> httpx.Response:
-        raise httpx.ReadTimeout("x", request=request)
-
-    client = answering(answer)
+def test_a_server_that_says_nothing_is_not_waited_for(rude: Rude) -> None:
+    """One request that hangs must not hold up the country's notices."""
+    rude.is_silent = True
+    client = WhatsAppClient(settings(rude.url, timeout_s=0.1), "TOKEN")
+    assert client.send(MESSAGE) == Unknown("ReadTimeoutError")
     assert client.upload(JPEG) == Retry(0)
     client.close()
+
+
+def test_a_line_that_was_closed_meanwhile_is_opened_anew(rude: Rude) -> None:
+    """A server that ends an idle line must not make the next notice unknown."""
+    rude.says = ACCEPTED
+    client = WhatsAppClient(settings(rude.url), "TOKEN")
+    assert [client.send(MESSAGE) for _ in range(3)] == [Accepted("wamid.1")] * 3
+    client.close()
+
+
+def test_a_line_that_was_idle_for_long_is_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A server may be closing it just as the next notice leaves, and nobody would know whether it arrived."""
+    templates = load_templates(ROOT / "config" / "templates")
+    with running(create_app(Settings(templates=templates))) as url:
+        client = WhatsAppClient(settings(url), "sim-token")
+        opened: list[int] = []
+        connect = HTTPConnection.connect
+        monkeypatch.setattr(HTTPConnection, "connect", lambda self: opened.append(1) or connect(self))
+        for idle_s in (5.0, 5.0, 0.0, 0.0):
+            monkeypatch.setattr(line, "_IDLE_S", idle_s)
+            assert isinstance(client.upload(JPEG), Uploaded)
+        client.close()
+    assert len(opened) == 3
+
+
+def test_only_a_request_that_never_left_is_sent_again() -> None:
+    """An hour without a network must not make a thousand cases unknown."""
+    with socket.create_server(("127.0.0.1", 0)) as door:
+        port = door.getsockname()[1]
+    for url in (f"http://127.0.0.1:{port}", f"https://127.0.0.1:{port}", "http://no-such-host.invalid"):
+        client = WhatsAppClient(settings(url), "TOKEN")
+        assert client.send(MESSAGE) == Retry(0)
+        client.close()
+
+
+def test_the_token_is_shown_to_whatsapp_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever stands in between with a certificate of their own gets neither token nor message."""
+    authority = Authority(tmp_path)
+    pair = authority.issue("whatsapp")
+    asked: list[str] = []
+    app = create_app(Settings(templates=load_templates(ROOT / "config" / "templates")))
+
+    @app.middleware("http")
+    async def listen_in(request: Request, call_next: Callable[[Request], Any]) -> Any:
+        asked.append(request.url.path)
+        return await call_next(request)
+
+    with running(app, ssl_certfile=pair.cert, ssl_keyfile=pair.key) as url:
+        client = WhatsAppClient(settings(url), "sim-token")
+        assert client.upload(JPEG) == Retry(0)
+        client.close()
+        assert asked == []
+        monkeypatch.setattr(certifi, "where", lambda: str(authority.cert))
+        client = WhatsAppClient(settings(url), "sim-token")
+        assert isinstance(client.upload(JPEG), Uploaded)
+        client.close()
 
 
 @pytest.mark.parametrize(

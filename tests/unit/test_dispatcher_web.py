@@ -12,7 +12,7 @@ from pathlib import Path
 import httpx
 import pytest
 from console_world import World, form, token
-from dispatcher_world import NOW, PICTURES, UNIT, evidence, manifest, report
+from dispatcher_world import NOW, PICTURES, UNIT, Answering, evidence, manifest, report
 from sqlalchemy import func, select
 
 from dispatcher.access.roles import Role
@@ -124,7 +124,7 @@ def test_failed_notices_are_sent_again_together(tmp_path: Path) -> None:
             return httpx.Response(400, json={"error": {"code": (131009, 131009, 100)[len(sent) - 1]}})
         return httpx.Response(200, json={"messages": [{"id": f"wamid.{len(sent)}"}]})
 
-    world = World(tmp_path, httpx.MockTransport(whatsapp))
+    world = World(tmp_path, Answering(whatsapp))
     for number in (1, 2, 3):
         world.arrive(number)
     assert {case["state"] for case in world.cases()} == {State.DEAD}
@@ -244,7 +244,7 @@ def test_a_pause_is_shown_and_resumed(world: World) -> None:
 def test_a_person_stops_all_sending_at_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A wrong fine in the law file must stop after ten messages, not after the night's ten thousand."""
     asked: list[httpx.Request] = []
-    world = World(tmp_path, httpx.MockTransport(lambda request: asked.append(request) or httpx.Response(500)))
+    world = World(tmp_path, Answering(lambda request: asked.append(request) or httpx.Response(500)))
     config = str(tmp_path / "dispatcher.yaml")
     assert main(["sending", "pause", "--config", config, "--why", "wrong fine"]) == 0
     world.arrive()

@@ -14,7 +14,7 @@ import httpx
 import pytest
 import yaml
 from console_world import World
-from dispatcher_world import NOW, PICTURES, ROOT, UNIT, event_id, evidence, report, signed
+from dispatcher_world import NOW, PICTURES, ROOT, UNIT, Answering, event_id, evidence, report, signed
 from test_dispatcher_web import sign
 
 from dispatcher import sends
@@ -40,7 +40,7 @@ def whatsapp(request: httpx.Request) -> httpx.Response:
 @pytest.fixture
 def town(tmp_path: Path) -> Iterator[World]:
     """A dispatcher whose WhatsApp takes everything."""
-    world = World(tmp_path, httpx.MockTransport(whatsapp))
+    world = World(tmp_path, Answering(whatsapp))
     yield world
     world.close()
 
