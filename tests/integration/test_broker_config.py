@@ -253,3 +253,14 @@ def test_a_stolen_unit_is_kept_out_by_a_line_in_the_list(
         acl.write("\n" + block)
     broker.send(signal.SIGHUP)
     eventually(lambda: unit.say(up(UNIT, Up.STATUS), b"x") == "Not authorized", "the list is read again")
+
+
+def test_a_reload_shows_the_brokers_renewed_certificate(broker: Broker, authority: Path, tmp_path: Path) -> None:
+    """Whoever had to stop the broker for it would wait for a night, and the certificate would end before."""
+    new, place = authority / "foreign", tmp_path / "cakra"
+    address, renewed = ("127.0.0.1", broker.port), (new / "localhost.crt").read_text().strip()
+    assert ssl.get_server_certificate(address).strip() != renewed
+    for suffix in ("key", "crt"):
+        (place / f"server.{suffix}").write_bytes((new / f"localhost.{suffix}").read_bytes())
+    broker.send(signal.SIGHUP)
+    eventually(lambda: ssl.get_server_certificate(address).strip() == renewed, "the certificate is read again")
