@@ -52,7 +52,7 @@ class Eraser:
     def drop_strays(self, unit_id: str, event_id: str) -> bool:
         """Erase what came for an event without a case; False when its report has come meanwhile."""
         with self.store.writing() as connection:
-            hold(connection, f"{unit_id}/{event_id}")  # an arrival meanwhile waits for this, or comes first
+            _wait_for_arrivals(connection, unit_id, event_id)
             has_case = exists().where(cases.c.unit_id == unit_id, cases.c.event_id == event_id)
             if connection.scalar(select(has_case)):
                 return False
@@ -134,11 +134,18 @@ def _names(connection: Connection, case_ids: list[int]) -> tuple[bytes, ...]:
 
 def _is_as_seen(connection: Connection, case: Case) -> bool:
     """Whether a case still stands where it stood when its end was decided; then it does so until the transaction ends,
-    and nobody can hold it either."""
+    nobody can hold it, and nothing can arrive for it."""
+    _wait_for_arrivals(connection, case.unit_id, case.event_id)
     where = cases.c.case_id == case.case_id
     now = connection.execute(select(cases.c.state, cases.c.changed_at).where(where).with_for_update()).first()
     is_same = now is not None and (now.state, now.changed_at) == (case.state, case.changed_at)
     return is_same and not holds.is_held(connection, case)
+
+
+def _wait_for_arrivals(connection: Connection, unit_id: str, event_id: str) -> None:
+    """What comes for the event meanwhile comes before this transaction or after it (`arrivals.keep` holds the same
+    name): a piece that came between two of its statements would be forgotten and never removed."""
+    hold(connection, f"{unit_id}/{event_id}")
 
 
 def _drop_pieces(connection: Connection, unit_id: str, event_id: str) -> None:
