@@ -17,7 +17,7 @@ from sqlalchemy import event, insert, select
 
 from dispatcher import cases, engine, sends
 from dispatcher.cases import Case, LeaseLost, Moves
-from dispatcher.engine import hold
+from dispatcher.engine import hold, insert_many
 from dispatcher.errors import AwayError, StoreError, UnstorableError
 from dispatcher.metrics import REGISTRY
 from dispatcher.schema import counter, evidence, pause
@@ -52,6 +52,24 @@ def claim(store: Store, worker: str, now: datetime = NOW) -> Case | None:
 def move(store: Store, case: Case, event: Event, **lease: Any) -> Case:
     with store.writing() as connection:
         return cases.move(connection, case.case_id, event, NOW, **lease)
+
+
+def test_many_rows_come_back_as_they_were_put_in(store: Store) -> None:
+    """A tab or a backslash in one name would shift the owners of all plates behind it."""
+    names = {"a\tb": 1, "back\\slash": 2, "line\nbreak\r": 3, "\\N": 4, "nilai é": 5}
+    with store.writing() as connection:
+        insert_many(connection, counter, [{"name": name, "value": value} for name, value in names.items()])
+    with store.reading() as connection:
+        assert counters(connection) == names
+
+
+def test_many_rows_that_cannot_be_stored_are_told_as_such(open_store: OpenStore, postgres: str) -> None:
+    """An import must end with a reason, and leave the connection good for whoever comes next."""
+    store = open_store(postgres, migrating=True)
+    with pytest.raises(UnstorableError, match="too long"), store.writing() as connection:
+        insert_many(connection, counter, [{"name": "x" * 81, "value": 1}])
+    with store.reading() as connection:
+        assert counters(connection) == {}
 
 
 def test_what_a_failed_transaction_counted_never_happened(store: Store) -> None:
