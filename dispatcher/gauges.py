@@ -21,6 +21,7 @@ from dispatcher import sends
 from dispatcher.errors import StoreError
 from dispatcher.metrics import REGISTRY
 from dispatcher.owners import FRESH_AT
+from dispatcher.privacy.tables import remnant
 from dispatcher.schema import cases, owner_snapshot, unit_status, webhook_inbox
 from dispatcher.store import Store
 from dispatcher.units import Unit, UnitState
@@ -58,7 +59,8 @@ class Gauges(Collector):
         found: list[Metric] = []
         with suppress(StoreError):
             with self._store.reading() as connection:
-                found = [*_cases(connection), *_calls(connection), *_units(connection), *_registry(connection)]
+                of_all = (_cases, _calls, _units, _registry, _erased)
+                found = [metric for read in of_all for metric in read(connection)]
             found.append(_standings(self._units))
             what = "Whether the owner registry is asked; it is left alone after failures in a row."
             found.append(_one("cakra_registry_up", what, self._registry_is_up()))
@@ -135,6 +137,12 @@ def _standings(units: Mapping[str, Unit]) -> Metric:
     states = [unit.state for unit in units.values()]
     what = "Units of the units' file, by whether they are believed."
     return _each("cakra_units", what, "state", {state: states.count(state) for state in UnitState})
+
+
+def _erased(connection: Connection) -> Iterator[Metric]:
+    number = connection.scalar(select(func.count()).select_from(remnant))
+    what = "Pieces of evidence that were erased and are still to be removed from the evidence storage."
+    yield _one("cakra_evidence_unremoved", what, number)
 
 
 def _seconds(moment: datetime | None) -> float | None:

@@ -19,6 +19,8 @@ from test_dispatcher_web import sign
 
 from dispatcher import sends
 from dispatcher.errors import StoreError
+from dispatcher.evidence import EvidenceFolder
+from dispatcher.privacy.erasure import Eraser
 from dispatcher.store import Store
 from wire.codec import encode
 from wire.messages import EvidenceRole, UnitStatus
@@ -130,7 +132,7 @@ def test_what_a_unit_has_to_say_again_is_not_counted_as_refused(tmp_path: Path) 
     world.close()
 
 
-def test_queues_units_and_pauses_stand_as_the_database_has_them(world: World) -> None:
+def test_queues_units_and_pauses_stand_as_the_database_has_them(world: World, tmp_path: Path) -> None:
     """Ages and backlogs are what wakes somebody; they must be those of now, whichever dispatcher is asked."""
     world.arrive()
     status = UnitStatus(unit_id=UNIT, boot_id=event_id(), online=True, at=NOW, software="1", backlog=7, dead=2)
@@ -138,6 +140,9 @@ def test_queues_units_and_pauses_stand_as_the_database_has_them(world: World) ->
     with world.store.writing() as connection:
         sends.stop(connection, sends.SENDER, 131031, NOW)
         sends.keep_call(connection, b"{}", NOW + timedelta(seconds=9))
+    for role in PICTURES:
+        world.dispatcher.intake.take(UpTopic(UNIT, Up.EVIDENCE), evidence(role, 3), NOW)
+    assert Eraser(world.store, EvidenceFolder(tmp_path)).drop_strays(UNIT, str(event_id(3)))
     now = NOW.timestamp()
     for series, stands in {
         'cakra_cases{state="queued"}': 1,
@@ -151,6 +156,7 @@ def test_queues_units_and_pauses_stand_as_the_database_has_them(world: World) ->
         "cakra_webhook_waiting": 1,
         "cakra_webhook_oldest_timestamp_seconds": now + 9,
         "cakra_owners_timestamp_seconds": now,
+        "cakra_evidence_unremoved": len(PICTURES),
         "cakra_registry_up": 1,
         "cakra_database_up": 1,
         "cakra_mqtt_connected": 0,
