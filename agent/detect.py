@@ -8,7 +8,8 @@ the plate's upright box are, and where its four corners are, all in units of the
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 import cv2
@@ -27,6 +28,8 @@ SAME_PLATE_IOU = 0.4
 WIDEST_PX = 260.0
 """Width in the network's picture from which on a plate is larger than what it was trained on: such a one is looked
 for again in the picture at half its size."""
+FAINT = 0.3
+"""Least score of what may be a plate in a still if it can be read: black plates on black bumpers score this little."""
 SAME_PLATE_INSIDE = 0.75
 """A box of which this share lies in a better one is a part of that plate (its number without its expiry line)."""
 
@@ -127,7 +130,7 @@ class PlateDetector:
         """`threshold`: least score of a plate; None takes the manifest's.
 
         `stills`: for single pictures, which have no next frame: where no plate is found, one is looked for again at
-        half the size.
+        half the size, and faint finds are told, too.
         """
         self._stills = stills
         self._network = network
@@ -139,17 +142,24 @@ class PlateDetector:
         """Plates of a BGR picture, in its pixels."""
         plates = self._look(image, 1.0)
         scale = min(self._width / image.shape[1], self._height / image.shape[0])
-        if not plates and self._stills:
-            return self._look(image, 0.5)
-        if not any(plate.box.width * scale > WIDEST_PX for plate in plates):
+        sure = [plate for plate in plates if not plate.faint]
+        if not sure and self._stills:
+            return _over(self._look(image, 0.5), plates)
+        if not any(plate.box.width * scale > WIDEST_PX for plate in sure):
             return plates
-        wide = [plate for plate in self._look(image, 0.5) if plate.box.width * scale > WIDEST_PX]
-        return (*wide, *(p for p in plates if not any(_lies_in(p.box, other.box) for other in wide)))
+        return _over([plate for plate in self._look(image, 0.5) if plate.box.width * scale > WIDEST_PX], plates)
 
     def _look(self, image: Image, share: float) -> tuple[Detection, ...]:
         canvas, letterbox = fit(image, self._width, self._height, share)
-        found = suppress(decode(self._network.run(canvas), self._strides, self._threshold))
-        return to_detections(found, letterbox, image.shape[1], image.shape[0])
+        least = min(FAINT, self._threshold) if self._stills else self._threshold
+        found = suppress(decode(self._network.run(canvas), self._strides, least))
+        plates = to_detections(found, letterbox, image.shape[1], image.shape[0])
+        return tuple(replace(plate, faint=plate.score < self._threshold) for plate in plates)
+
+
+def _over(plates: Sequence[Detection], others: Sequence[Detection]) -> tuple[Detection, ...]:
+    """These plates, and of the others those that lie in none of them."""
+    return (*plates, *(other for other in others if not any(_lies_in(other.box, plate.box) for plate in plates)))
 
 
 def _lies_in(part: Box, whole: Box) -> bool:

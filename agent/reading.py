@@ -39,14 +39,25 @@ class PictureReading:
 
 
 def read_picture(file: Path, image: Image, detector: Detector | None, reader: Reader) -> PictureReading:
-    """Find and read the plates of a picture; without a detector the picture is taken as one plate crop."""
+    """Find and read the plates of a picture; without a detector the picture is taken as one plate crop.
+
+    Where no plate can be read, faint finds that can be are plates, too.
+    """
     started = time.perf_counter()
     detections = (whole_picture(image),) if detector is None else detector.detect(image)
     found = time.perf_counter()
-    plates = tuple(PlateReading(each, _read(reader, image, each, crop=detector is None)) for each in detections)
+    plates = [PlateReading(e, _read(reader, image, e, crop=detector is None)) for e in detections if not e.faint]
+    if not any(map(_is_legible, plates)):
+        faint = [PlateReading(each, reader.read(image, each.corners)) for each in detections if each.faint]
+        plates += filter(_is_legible, faint)
     done = time.perf_counter()
     main_first = tuple(sorted(plates, key=_weight, reverse=True))
     return PictureReading(file, main_first, detect_ms=(found - started) * 1e3, read_ms=(done - found) * 1e3)
+
+
+def _is_legible(plate: PlateReading) -> bool:
+    """Whether it is rather a plate, and read right, than not."""
+    return min(plate.read.confidence, plate.read.readability) > 0.5
 
 
 def _weight(plate: PlateReading) -> float:

@@ -84,6 +84,8 @@ class Detection:
     corners: Corners
     score: float
     """Detector's score, 0 to 1."""
+    faint: bool = False
+    """Less than the detector's threshold: a plate only if it can be read."""
 
 
 class PlateColour(StrEnum):

@@ -152,7 +152,7 @@ class Composer:
             corners = _anywhere(width, _seen_aspect(art, rng), (self.width, self.height), rng)
             if _free(corners, plates, 1.25) and (judged := self._judged(Plate(corners, "exact"))):
                 if rng.random() < 0.7 and _free(corners, plates, 2.2):
-                    (_cowl if rng.random() < 0.5 else _panel)(image, corners, rng)
+                    (_cowl if rng.random() < 0.6 else _panel)(image, corners, rng)
                 put = self._put(image, art, corners, rng)
                 plates.append(replace(put, kind=judged.kind))
         taken = list(plates)
@@ -365,7 +365,7 @@ def _toned(art: Picture, light: NDArray[np.float32], rng: Rng) -> Picture:
     if rng.random() < 0.5:
         slope = np.linspace(rng.uniform(0.5, 1), rng.uniform(0.5, 1.1), art.shape[1 if rng.random() < 0.5 else 0])
         paint *= (slope[None, :, None] if len(slope) == art.shape[1] else slope[:, None, None]).astype(np.float32)
-    if rng.random() < 0.25:  # a plate that leans back mirrors the sky, often at one end more than at the other
+    if rng.random() < 0.35:  # a plate that leans back mirrors the sky, often at one end more than at the other
         glare = np.linspace(rng.uniform(0, 1), rng.uniform(0.3, 1), art.shape[1])[None, :, None]
         paint = paint + (255 - paint) * (glare * rng.uniform(0.3, 0.9)).astype(np.float32)
     return np.clip(paint, 0, 255).astype(np.uint8)

@@ -40,7 +40,7 @@ def vehicles(shared_data: Path) -> tuple[Followed, ...]:
     video = shared_data / "video" / CLIP
     if not video.exists():
         pytest.skip(f"{CLIP} is not on this machine")
-    networks = load_networks(model_settings(None, 1), "none")
+    networks = load_networks(model_settings(None, 1), "none", stills=False)
     lights = open_lights((), None)
     pipeline = Pipeline(
         networks.detector, networks.reader, Tracker(), SITE, (), Thresholds(), lights, clock_synchronised=True

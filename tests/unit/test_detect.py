@@ -178,3 +178,22 @@ def test_a_plate_that_fills_a_picture_is_found() -> None:
     assert plate.box.overlap(Box(300, 180, 340, 204)) == 40 * 24
     footage = PlateDetector(FarsightedNetwork())  # type: ignore[arg-type]
     assert footage.detect(picture) == (), "footage has a frame before this one, and no time for a second look"
+
+
+class UnsureNetwork(FarsightedNetwork):
+    """Finds a little of a plate wherever it looks."""
+
+    def run(self, canvas: Image) -> dict[str, Floats]:
+        outputs = super().run(canvas)
+        outputs["score_8"][...] = 0.0
+        outputs["score_8"][24, 40] = 0.35
+        return outputs
+
+
+def test_a_faint_find_is_told_of_a_still_alone() -> None:
+    """A black plate on a black bumper scores little; in footage every such find would open a track of nothing."""
+    picture = np.zeros((384, 640, 3), np.uint8)
+    stills = PlateDetector(UnsureNetwork(), stills=True).detect(picture)  # type: ignore[arg-type]
+    assert stills
+    assert all(plate.faint for plate in stills)
+    assert PlateDetector(UnsureNetwork()).detect(picture) == ()  # type: ignore[arg-type]

@@ -100,6 +100,40 @@ def test_an_unreadable_plate_is_shown_as_found(picture: Path) -> None:
     assert (plate["text"], plate["confidence"], plate["runner_up"], plate["expiry"]) == ("", 0, "", None)
 
 
+class FaintDetector:
+    """Finds a plate, and left of it something faint."""
+
+    faint = Detection(Box(0, 0, 9, 5), (Point(0, 0), Point(9, 0), Point(9, 5), Point(0, 5)), score=0.35, faint=True)
+
+    def detect(self, image: Image) -> tuple[Detection, ...]:
+        return (DETECTION, self.faint)
+
+
+class PlacedReader(FixedReader):
+    """Reads only what lies in these places."""
+
+    def __init__(self, *legible: Corners) -> None:
+        super().__init__()
+        self._legible = legible
+
+    def read(self, image: Image, corners: Corners) -> PlateRead:
+        return READ if corners in self._legible else UNREADABLE
+
+
+def test_a_faint_find_counts_where_it_alone_can_be_read(picture: Path) -> None:
+    """What scores little is a plate if it reads as one, but must not crowd the table beside a plate that is sure."""
+    image = np.zeros((60, 80, 3), np.uint8)
+    faint = FaintDetector.faint
+
+    def found(*legible: Corners) -> list[Detection]:
+        reading = read_picture(picture, image, FaintDetector(), PlacedReader(*legible))
+        return [plate.detection for plate in reading.plates]
+
+    assert found(faint.corners) == [faint, DETECTION]
+    assert found(CORNERS, faint.corners) == [DETECTION]
+    assert found() == [DETECTION]
+
+
 def test_one_broken_picture_does_not_stop_the_others(picture: Path) -> None:
     """Of a thousand pictures one is always broken; the rest are read and the broken one is named."""
     broken = picture.with_name("broken.jpg")

@@ -99,7 +99,7 @@ class HaarTesseract:
         return Rival(outcome, text, ours_ms, grey_ms + detect_ms, read_ms, min(self._start_ms, read_ms))
 
     def _ours(self, frame: Image) -> None:
-        for found in self._detector.detect(frame)[:1]:
+        for found in [plate for plate in self._detector.detect(frame) if not plate.faint][:1]:
             self._reader.read(frame, found.corners)
 
     def _read(self, crop: object) -> str:
