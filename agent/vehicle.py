@@ -15,24 +15,40 @@ from statistics import median
 
 from agent.calibration import Calibration
 from agent.plate import VehicleClass
-from agent.types import Corners, Point, TrackPoint
+from agent.types import Corners, PlateColour, Point, TrackPoint
 
 _MIN_WIDTH_PX = 48.0
 """Below, a pixel at each end is four percent."""
+_RULER_PX = 36.0
+"""Plates are measured from this width on where there are no larger ones: a motorcycle's is never 48 on some roads."""
+_AS_WIDE = 0.7
+"""Plates smaller than this share of the widest look do not count beside it: a pixel is more there."""
 PLATE_HEIGHTS_M: Mapping[tuple[VehicleClass, bool], tuple[float, float]] = {
-    (VehicleClass.PASSENGER, True): (0.50, 0.10),
-    (VehicleClass.PASSENGER, False): (0.80, 0.12),
-    (VehicleClass.MOTORCYCLE, True): (0.80, 0.12),
-    (VehicleClass.MOTORCYCLE, False): (0.70, 0.12),
-    (VehicleClass.BUS, True): (0.55, 0.12),
-    (VehicleClass.BUS, False): (0.70, 0.15),
-    (VehicleClass.GOODS, True): (0.55, 0.12),
-    (VehicleClass.GOODS, False): (0.70, 0.15),
+    (VehicleClass.PASSENGER, True): (0.50, 0.11),
+    (VehicleClass.PASSENGER, False): (0.80, 0.13),
+    (VehicleClass.MOTORCYCLE, True): (0.80, 0.13),
+    (VehicleClass.MOTORCYCLE, False): (0.70, 0.13),
+    (VehicleClass.BUS, True): (0.55, 0.13),
+    (VehicleClass.BUS, False): (0.70, 0.16),
+    (VehicleClass.GOODS, True): (0.55, 0.13),
+    (VehicleClass.GOODS, False): (0.70, 0.16),
 }
-"""(class, whether it is the front plate) -> a plate's height above the road and its standard error, metres. Estimates
-from the build of common vehicles, not measurements; a survey belongs here."""
+"""(class, whether it is the front plate) -> a plate's height above the road and its standard error, metres: 10
+to 15 cm from vehicle to vehicle, and the differences between models. Estimates from the build of common vehicles, not
+measurements; a survey belongs here."""
 _ANY_HEIGHT_M = (0.65, 0.2)
 """The same of a vehicle nothing is known of."""
+_LEGAL_WIDTHS_M: Mapping[tuple[bool, PlateColour], float] = {
+    (True, PlateColour.BLACK): 0.250,
+    (True, PlateColour.WHITE): 0.275,
+    (False, PlateColour.BLACK): 0.395,
+    (False, PlateColour.WHITE): 0.430,
+}
+"""(whether a motorcycle's, colour) -> width of a plate, metres: private plates changed size with colour."""
+_ANY_WIDTH_M = {True: 0.262, False: 0.412}
+_SIZE_ERROR, _ANY_SIZE_ERROR = 0.03, 0.05
+"""Standard errors of these widths beside what is seen of a plate, as shares; the second where the colour leaves the
+size open. On 214 photos with marked corners, plates are found 3 % too narrow, with 3 % from photo to photo."""
 _WIDTHS_M = (0.18, 0.32, 0.35, 0.62)
 """No plate is narrower; motorcycles' are up to the second; other vehicles' from the third on; no plate is wider."""
 _ASPECTS = (1.4, 2.2, 3.0, 6.0)
@@ -43,6 +59,13 @@ _ASPECTS = (1.4, 2.2, 3.0, 6.0)
 def plate_height_m(kind: VehicleClass, is_front: bool) -> tuple[float, float]:
     """How high above the road a plate hangs, and its standard error, metres."""
     return PLATE_HEIGHTS_M.get((kind, is_front), _ANY_HEIGHT_M)
+
+
+def plate_width_m(kind: VehicleClass, colour: PlateColour) -> tuple[float, float]:
+    """How wide a plate is, metres, and its standard error, as a share."""
+    is_motorcycle = kind is VehicleClass.MOTORCYCLE
+    width_m = _LEGAL_WIDTHS_M.get((is_motorcycle, colour))
+    return (width_m, _SIZE_ERROR) if width_m else (_ANY_WIDTH_M[is_motorcycle], _ANY_SIZE_ERROR)
 
 
 def shows_front(points: Sequence[TrackPoint]) -> bool:
@@ -81,7 +104,26 @@ def measure_plate(points: Sequence[TrackPoint], calibration: Calibration | None)
     if not aspects:
         return None
     widths = list(_widths_m(large, calibration)) if calibration else []
-    return SeenPlate(median(aspects), median(widths) if widths else None)
+    share = calibration.road_share(*_ANY_HEIGHT_M)[0] if calibration else 1.0
+    return SeenPlate(median(aspects), share * median(widths) if widths else None)
+
+
+@dataclass(frozen=True, slots=True)
+class Ruler:
+    """A plate where its lines of sight meet the road. It comes out as many times too wide as its way comes out too
+    long, for both are seen from the same height."""
+
+    width_m: float
+    width_px: float
+
+
+def ruler(points: Sequence[TrackPoint], calibration: Calibration) -> Ruler | None:
+    """The plate at its widest; None where it was never large enough to measure."""
+    widths_px = [point.detection.box.width for point in points]
+    least_px = max(_RULER_PX, _AS_WIDE * max(widths_px))
+    large = [point.detection.corners for point in points if point.detection.box.width >= least_px]
+    widths_m = [width_m for width_m in _widths_m(large, calibration) if width_m > 0]
+    return Ruler(median(widths_m), median(px for px in widths_px if px >= least_px)) if widths_m else None
 
 
 def fits(size: PlateSize, kind: VehicleClass) -> bool:
@@ -107,12 +149,11 @@ def _aspect(corners: Corners) -> float | None:
 
 
 def _widths_m(plates: Sequence[Corners], calibration: Calibration) -> Iterator[float]:
-    """How wide each is where its line of sight meets the road, and from there where it hangs."""
-    share, _ = calibration.road_share(*_ANY_HEIGHT_M)
+    """How wide each is where its lines of sight meet the road."""
     for top_left, top_right, bottom_right, bottom_left in plates:
         ends = _middle(top_left, bottom_left), _middle(top_right, bottom_right)
         if all(map(calibration.on_road, ends)):
-            yield share * _distance(*map(calibration.to_road, ends))
+            yield _distance(*map(calibration.to_road, ends))
 
 
 def _middle(one: Point, other: Point) -> Point:

@@ -25,8 +25,8 @@ _PATH_STEP_S = 0.5
 
 _STANDING = (ViolationKind.STOP_LINE, ViolationKind.STOPPING)
 _ON_THE_WAY = (ViolationKind.BUS_LANE, ViolationKind.SPEED, ViolationKind.WRONG_WAY)
-_BEHIND_M = 5.0
-"""As far past its line, and a little farther, as a vehicle has to be that drives on."""
+_BEHIND_M = 1.0
+"""So much farther past its line than a vehicle has to be that drives on, it is seen to have driven on."""
 _SHOWN_WAY_M = 12.0
 """Half as long again as the longest way that a rule asks for."""
 
@@ -108,11 +108,12 @@ def _is_shown(violation: TrueViolation, passage: Passage, seen: Sightings) -> bo
 def _is_seen_behind(line_s: float, passage: Passage, seen: Sightings) -> bool:
     """Whether the plate is still large enough to be found where the vehicle has left its line behind."""
     line = passage.trip.plate_m(line_s)
+    behind_m = passage.scenario.crossing.clear_m + _BEHIND_M
     for frame, corners in seen.items():
         place = passage.trip.plate_m(frame / passage.scenario.fps)
         if frame / passage.scenario.fps <= line_s or _width_px(corners) < FOLLOWED_PX or line is None or place is None:
             continue
-        if abs(place[1] - line[1]) >= _BEHIND_M:
+        if abs(place[1] - line[1]) >= behind_m:
             return True
     return False
 

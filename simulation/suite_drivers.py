@@ -15,9 +15,8 @@ import numpy as np
 
 from agent.markings import ZoneKind
 from agent.types import LightState, PlateColour, ViolationKind
-from agent.vehicle import plate_height_m
 from simulation.footage_lights import spells
-from simulation.footage_parts import CLASSES, LaneChange, SignalPlan, Stop
+from simulation.footage_parts import LaneChange, SignalPlan, Stop
 from simulation.footage_scenario import Scenario
 from simulation.footage_traffic import FAR_M, IN_VIEW_M
 from simulation.road.paint import PAINTS
@@ -38,6 +37,13 @@ _ELSEWHERE: Mapping[Kind, tuple[int, int]] = {
 }
 _KINDS = (Kind.SEDAN, Kind.MPV, Kind.MINIBUS, Kind.TRUCK, Kind.BUS, Kind.MOTORCYCLE)
 _SHARES = (0.26, 0.34, 0.05, 0.05, 0.06, 0.24)
+_LIFT_M = (0.10, 0.12)
+_LIFTS_M: Mapping[Kind, tuple[float, float]] = {
+    Kind.MOTORCYCLE: (0.12, 0.12),
+    Kind.BUS: (0.12, 0.15),
+    Kind.TRUCK: (0.12, 0.15),
+}
+"""Standard deviation of a front and a rear plate's height within its kind, metres; the first is that of cars."""
 _MOST_LIFT_M = 0.25
 _PRIVATE = (Kind.SEDAN, Kind.MPV, Kind.MOTORCYCLE)
 
@@ -100,8 +106,9 @@ def _common(kind: Kind, setting: Setting) -> Plan:
 
 
 def _lift_m(plan: Plan, setting: Setting) -> float:
-    """Plates differ in height by what the unit assumes: only so can it be seen whether its intervals are right."""
-    _, error_m = plate_height_m(CLASSES[plan["kind"]], is_front=not setting.is_away(plan))
+    """Plates differ in height from vehicle to vehicle of a kind: the unit's intervals have to hold that."""
+    front_m, rear_m = _LIFTS_M.get(plan["kind"], _LIFT_M)
+    error_m = rear_m if setting.is_away(plan) else front_m
     return round(float(np.clip(setting.rng.normal(0, error_m), -_MOST_LIFT_M, _MOST_LIFT_M)), 3)
 
 

@@ -1,16 +1,18 @@
 """How fast a plate went along its lane, and how well that is known.
 
 A straight line is fitted to the plate's place on the road over time, by least squares, each frame weighted by what a
-pixel is worth there on the road. Four things make the result uncertain, and their variances add up:
+pixel is worth there on the road. Three things make the result uncertain, and their variances add up:
 
   frames       where the detector puts the plate, and the time stamp; seen in the residuals of the fit, never taken for
                less than the site file says. Residuals that hang together (a detector that sits low for some frames, a
                pole that sways) say less: they are taken for a first-order process with their own lag-one correlation.
   calibration  what the speed would be were each mark off by its standard error.
-  plate        its height above the road, which no camera sees: by class of vehicle, front or rear.
-  camera       its own height.
+  heights      the plate's above the road, which no camera sees, and the camera's own. Two things tell it: how high
+               plates of its class hang, front or rear; and how wide it looks, for the law says how wide it is, and what
+               a plate that hangs higher gains in way over the road, it gains in width. Each is weighed by its error.
 
-The interval is two-sided, 95 %. Docs: docs/adr/0007-speed-only-above-doubt.md.
+The interval is two-sided, 95 %. Docs: docs/adr/0007-speed-only-above-doubt.md,
+docs/adr/0025-the-plate-is-a-ruler.md.
 """
 
 from __future__ import annotations
@@ -22,12 +24,13 @@ from math import hypot, sqrt
 import numpy as np
 from numpy.typing import NDArray
 
+from agent.calibration import Calibration
 from agent.geometry import Homography, project
 from agent.markings import Lane
-from agent.plate import VehicleClass
+from agent.plate import voted_class
 from agent.scene import Scene
-from agent.types import Point, TrackPoint
-from agent.vehicle import plate_height_m, shows_front
+from agent.types import PlateVote, Point, TrackPoint
+from agent.vehicle import plate_height_m, plate_width_m, ruler, shows_front
 
 Floats = NDArray[np.float64]
 
@@ -36,6 +39,12 @@ _Z95 = 1.96
 _STUDENT = 2.72
 """Student's 97.5 % quantile is 1.96 + 2.72 / freedom to 0.01, from 8 degrees of freedom on."""
 _MOST_CORRELATED = 0.95
+_EDGE_ERROR = 0.7 / 640
+"""Standard error of a plate's width as it is found, as a share of the picture's: the detector sees all pictures 640
+pixels wide, and on rendered frames a plate's width there is off by 0.7 over all its frames."""
+_AGREE = 3.0
+"""Standard errors by which a plate's width may contradict its usual height; beyond, it is a plate of another size, or
+was not found edge to edge, and only the usual height counts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +57,8 @@ class Pace:
     frame_error: float
     mark_error: float
     height_error: float
-    plate_height_m: float
+    road_share: float
+    """What share of the way over the road, by the plate's line of sight, the plate went."""
     path_m: float
     points: int
 
@@ -70,8 +80,11 @@ class Slope:
     student: float
 
 
-def measure(points: Sequence[TrackPoint], lane: Lane, scene: Scene, kind: VehicleClass) -> Pace | None:
-    """The speed along a lane; None where there are too few frames, too short a way or no calibration."""
+def measure(points: Sequence[TrackPoint], lane: Lane, scene: Scene, vote: PlateVote) -> Pace | None:
+    """The speed of a plate along a lane; None where there are too few frames, too short a way or no calibration.
+
+    `vote`: what was read of it, for its kind and colour.
+    """
     settings = scene.speed
     if scene.calibration is None or lane.direction is None or len(points) < settings.min_points:
         return None
@@ -83,9 +96,7 @@ def measure(points: Sequence[TrackPoint], lane: Lane, scene: Scene, kind: Vehicl
     errors = np.hypot(errors, _slope(times, places, errors) * settings.time_error_s)
     slope = _fit(times, places, errors)
     moved = [_slope(times, _along(h, centres, lane.direction), errors) for h in scene.calibration.alternatives]
-    is_front = shows_front(points)
-    height_m, height_error_m = plate_height_m(kind, is_front)
-    share, share_error = scene.calibration.road_share(height_m, height_error_m)
+    share, share_error = _road_share(points, scene, scene.calibration, vote)
     path_m = abs(float(places[-1] - places[0])) * share
     if path_m < settings.min_path_m or slope.value == 0:
         return None
@@ -98,10 +109,28 @@ def measure(points: Sequence[TrackPoint], lane: Lane, scene: Scene, kind: Vehicl
         frame_error=frame_error,
         mark_error=mark_error,
         height_error=share_error / share,
-        plate_height_m=height_m,
+        road_share=share,
         path_m=path_m,
         points=len(points),
     )
+
+
+def _road_share(
+    points: Sequence[TrackPoint], scene: Scene, calibration: Calibration, vote: PlateVote
+) -> tuple[float, float]:
+    """What share of a way measured by the plate's line of sight the plate really went, and its standard error."""
+    kind = voted_class(vote)
+    usual, usual_error = calibration.road_share(*plate_height_m(kind, shows_front(points)))
+    seen = ruler(points, calibration)
+    if seen is None:
+        return usual, usual_error
+    width_m, size_error = plate_width_m(kind, vote.colour)
+    by_width = width_m / seen.width_m
+    error = by_width * hypot(size_error, _EDGE_ERROR * scene.picture.width / seen.width_px)
+    if abs(by_width - usual) > _AGREE * hypot(usual_error, error):
+        return usual, usual_error
+    weight = usual_error**2 / (usual_error**2 + error**2)
+    return usual + weight * (by_width - usual), sqrt(1 - weight) * usual_error
 
 
 def _centre(point: TrackPoint) -> Point:

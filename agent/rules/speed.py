@@ -8,7 +8,6 @@ from __future__ import annotations
 from pydantic import Field
 
 from agent.markings import Lane
-from agent.plate import voted_class
 from agent.rules.law import LawPart, RuleLaw
 from agent.rules.pace import Pace, measure
 from agent.rules.path import clearest, main_lane, named_frames
@@ -40,7 +39,7 @@ class Speed:
         lane, points = found
         moment = clearest(points)
         version = self._law.on(moment.at.astimezone(scene.zone).date())
-        pace = measure(points, lane, scene, voted_class(vote))
+        pace = measure(points, lane, scene, vote)
         if version is None or pace is None:
             return None
         allowed_kmh = found[0].speed_limit_kmh + version.terms.tolerance_kmh
@@ -75,7 +74,7 @@ def _facts(
         ("error_frames", f"{pace.frame_error:.2%}"),
         ("error_calibration", f"{pace.mark_error:.2%}"),
         ("error_heights", f"{pace.height_error:.2%}"),
-        ("plate_height", f"{pace.plate_height_m:.2f} m (assumed)"),
+        ("road_share", f"{pace.road_share:.1%}"),
         ("camera_height", f"{height_m:.2f} m" if height_m else "unknown"),
         ("calibration_residual", f"{calibration.residual_m:.3f} m" if calibration else "none"),
         ("lane", lane.id),

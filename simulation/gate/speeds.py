@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from statistics import quantiles
 
 from agent.pipeline import Followed
-from agent.plate import VehicleClass, parse, vehicle_class
 from agent.rules.pace import measure
 from agent.rules.path import main_lane
 from agent.scene import Scene
@@ -42,8 +41,7 @@ def readings(followed: Sequence[Followed], scene: Scene, vehicles: Sequence[Vehi
         found = main_lane(each.track, scene, ViolationKind.SPEED)
         if not speed_kmh or found is None:
             continue
-        number = parse(each.vote.text)
-        pace = measure(found[1], found[0], scene, vehicle_class(number) if number else VehicleClass.UNKNOWN)
+        pace = measure(found[1], found[0], scene, each.vote)
         if pace:
             yield Reading(speed_kmh, pace.speed_kmh, pace.half_width_kmh)
 
