@@ -160,7 +160,9 @@ class Pipeline:
         waiting.sort(key=self._urgency)
         for track in waiting[:MAX_READS_PER_FRAME]:
             read = self._reader.read(frame.image, track.points[-1].detection.corners)
-            self._tracker.attach_read(track.track_id, read)
+            if self._tracker.attach_read(track.track_id, read) != track.track_id:
+                # the earlier part of the track has pictures from the same place
+                del self._keyframes[track.track_id]
             self.counters["reads"] += 1
 
     def _urgency(self, track: Track) -> tuple[bool, float]:

@@ -4,6 +4,7 @@ Each frame's detections are matched to the predicted places of the open tracks. 
 tracks could claim one plate, or one track two plates, and neither fits distinctly better, nobody gets it this frame
 and the tracks coast on until the vehicles part. So a merge or an occlusion costs a few points, and never a swap.
 The last guard are the reads: a track whose plate turns into another one is broken, ends there, and never accuses.
+They also join what an occlusion has parted, where a vehicle stood still behind it (`agent.rest`).
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from math import hypot
 
 from agent.motion import NS, Ground, misfit, predict
 from agent.plate import edit_distance
+from agent.rest import is_confident, is_same, settled_plate, stands
 from agent.types import Box, Detection, PlateRead, Track, TrackPoint
 
 
@@ -27,6 +29,9 @@ class TrackerSettings:
     max_gap_s: float = 0.8
     """A vehicle hidden for longer is a new one: behind a bus at walking pace it takes longer, but then nothing
     tells it from the next."""
+    max_rest_gap_s: float = 8.0
+    """One that stood when it was hidden is the same for so long, if it is found in its place with its plate: a bus
+    that lets people out. The ring keeps pictures for 12 s, so that of those before it was hidden some are left."""
     max_first_gap_s: float = 0.25
     """The same for a plate seen only once, whose speed is unknown."""
     clear_margin: float = 0.25
@@ -42,9 +47,6 @@ class TrackerSettings:
     """A vehicle that stands in view for longer is judged, and followed as a new one from then on."""
 
 
-CONFIDENT = 0.9
-"""Posterior from which a read speaks for a plate by itself."""
-_READABLE = 0.5
 _MIN_READ_WIDTH_PX = 36.0
 """Below, a character is four pixels wide and no network reads it."""
 _ENOUGH_READS = 5
@@ -74,6 +76,8 @@ class Tracker:
         self._settings = settings or TrackerSettings()
         self._ground = ground
         self._open: dict[int, Track] = {}
+        self._hidden: dict[int, Track] = {}
+        """Those that stood when they were hidden: nothing is matched to them, but what is read may join them."""
         self._next_id = 1
 
     def update(
@@ -97,24 +101,56 @@ class Tracker:
                 self._start(TrackPoint(frame_index, at, mono_ns, detection, None))
         return (*self._open.values(), *closed)
 
-    def attach_read(self, track_id: int, read: PlateRead) -> None:
-        """Give the track's latest point what was read there. Raises KeyError for a track that is not open."""
+    def attach_read(self, track_id: int, read: PlateRead) -> int:
+        """Give the track's latest point what was read there. Raises KeyError for a track that is not open.
+
+        Returns the track's id from now on: another, where the read shows that it is one that was hidden.
+        """
         track = self._open[track_id]
         points = (*track.points[:-1], replace(track.points[-1], read=read))
         broken = track.broken or plate_changed([p.read for p in points if p.read])
         self._open[track_id] = replace(track, points=self._bounded(points), broken=broken)
+        return self._joined(track_id)
+
+    def _joined(self, track_id: int) -> int:
+        """The id of the track after it was joined to the hidden one that it goes on from, if there is one."""
+        later = self._open[track_id]
+        earlier = next((each for each in self._hidden.values() if is_same(each.points, later.points)), None)
+        if earlier is None or later.broken:
+            return track_id
+        del self._open[track_id], self._hidden[earlier.track_id]
+        self._open[earlier.track_id] = replace(
+            later, track_id=earlier.track_id, points=self._bounded((*earlier.points, *later.points))
+        )
+        return earlier.track_id
 
     def close(self) -> tuple[Track, ...]:
         """Nothing goes on from here: end all tracks."""
-        closed = tuple(replace(track, closed=True) for track in self._open.values())
+        closed = tuple(replace(track, closed=True) for track in (*self._hidden.values(), *self._open.values()))
+        self._hidden.clear()
         self._open.clear()
         return closed
 
     def _close_old(self, mono_ns: int) -> tuple[Track, ...]:
-        closed = tuple(replace(t, closed=True) for t in self._open.values() if self._has_ended(t, mono_ns))
-        for track in closed:
+        """End those that were not seen for too long; those that stood still, later."""
+        gone = [track for track in self._hidden.values() if self._is_gone(track, mono_ns)]
+        ended = [track for track in self._open.values() if self._has_ended(track, mono_ns)]
+        hidden = [track for track in ended if self._may_come_to_light(track, mono_ns)]
+        for track in gone:
+            del self._hidden[track.track_id]
+        for track in ended:
             del self._open[track.track_id]
-        return closed
+        self._hidden |= {track.track_id: track for track in hidden}
+        return tuple(replace(track, closed=True) for track in (*gone, *ended) if track.track_id not in self._hidden)
+
+    def _may_come_to_light(self, track: Track, mono_ns: int) -> bool:
+        is_whole = not track.broken and not self._is_gone(track, mono_ns)
+        return is_whole and stands(track.points) and settled_plate(track.points) is not None
+
+    def _is_gone(self, track: Track, mono_ns: int) -> bool:
+        """Whether a vehicle that stood has been hidden, or in view, for too long to wait for it."""
+        is_old = mono_ns - track.points[0].mono_ns > self._settings.max_duration_s * NS
+        return is_old or mono_ns - track.points[-1].mono_ns > self._settings.max_rest_gap_s * NS
 
     def _has_ended(self, track: Track, mono_ns: int) -> bool:
         gap_s = (mono_ns - track.points[-1].mono_ns) / NS
@@ -133,14 +169,14 @@ class Tracker:
         self._open[track_id] = replace(track, points=self._bounded((*track.points, point)), missed=0)
 
     def _bounded(self, points: tuple[TrackPoint, ...]) -> tuple[TrackPoint, ...]:
-        """Without the point that is missed least, once there are too many; first, latest and best reads stay."""
-        if len(points) <= self._settings.max_points:
-            return points
-        best = sorted((i for i, p in enumerate(points) if p.read), key=lambda i: -_worth(points[i].read))
-        kept = {0, *best[: self._settings.kept_reads]}
-        free = [i for i in range(len(points) - self._settings.recent_points) if i not in kept]
-        drop = min(free, key=lambda i: _gap(points[i - 1], points[i + 1]))
-        return (*points[:drop], *points[drop + 1 :])
+        """Without the points that are missed least, once there are too many; first, latest and best reads stay."""
+        while len(points) > self._settings.max_points:
+            best = sorted((i for i, p in enumerate(points) if p.read), key=lambda i: -_worth(points[i].read))
+            kept = {0, *best[: self._settings.kept_reads]}
+            free = [i for i in range(len(points) - self._settings.recent_points) if i not in kept]
+            drop = min(free, key=lambda i: _gap(points[i - 1], points[i + 1]))
+            points = (*points[:drop], *points[drop + 1 :])
+        return points
 
 
 def _gap(one: TrackPoint, other: TrackPoint) -> float:
@@ -249,11 +285,6 @@ def _is_one_view(one: Box, other: Box) -> bool:
     """Whether a plate is seen as it was: less moved than a detector's corners tremble by."""
     moved = hypot(other.centre.x - one.centre.x, other.centre.y - one.centre.y)
     return moved < _STILL * one.width and abs(other.width - one.width) < _STILL * one.width
-
-
-def is_confident(read: PlateRead) -> bool:
-    """Whether a read speaks for a plate by itself."""
-    return read.confidence >= CONFIDENT and read.readability >= _READABLE
 
 
 def worth_reading(track: Track, *, wanted: bool = False) -> bool:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from random import Random
 
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from agent.track import Tracker
-from agent.types import Box, Detection, Point, Track
+from agent.types import Box, Candidate, Detection, PlateColour, PlateRead, Point, Track
 
 START = datetime(2026, 11, 23, tzinfo=UTC)
 
@@ -91,3 +92,48 @@ def test_order_and_strangers_change_nothing(case: tuple[float, list[list[tuple[i
     stranger = Detection(box, (corner,) * 4, 0.9)
     with_stranger = [t.points for t in run(fps, frames, stranger) if t.points[0].detection != stranger]
     assert sorted(with_stranger, key=repr) == sorted((t.points for t in plain), key=repr)
+
+
+@st.composite
+def queue(draw: st.DrawFn) -> list[tuple[str, Detection, bool] | None]:
+    """Frames of one place where one vehicle after the other stands, hidden now and then: plate, detection, whether it
+    is misread; None: something hides the place."""
+    rng = Random(draw(st.integers(0, 2**32)))
+    plates = draw(st.lists(st.sampled_from(["B1234XYZ", "B1234XYV", "B77AB", "D4321QQ"]), min_size=2, max_size=5))
+    frames: list[tuple[str, Detection, bool] | None] = []
+    for text in plates:
+        x, y = 100 + rng.uniform(-8, 8), 100 + rng.uniform(-8, 8)
+        for hidden in (False, True, False, True):
+            count = draw(st.integers(0, 60))
+            for _ in range(count):
+                width = 80 * (1 + rng.gauss(0, 0.02))
+                cx, cy = x + rng.gauss(0, 1), y + rng.gauss(0, 1)
+                box = Box(cx - width / 2, cy - width / 6, cx + width / 2, cy + width / 6)
+                detection = Detection(box, (box.centre,) * 4, 0.9)
+                frames.append(None if hidden else (text, detection, rng.random() < 0.05))
+    return frames
+
+
+@settings(max_examples=40, deadline=None, derandomize=True, phases=[Phase.explicit, Phase.generate])
+@given(queue())
+def test_what_was_hidden_is_joined_to_none_but_itself(frames: list[tuple[str, Detection, bool] | None]) -> None:
+    """A vehicle would be told to have stood where the one before it stood, for as long as both."""
+    tracker, ended = Tracker(), []
+    for index, frame in enumerate(frames):
+        tracks = tracker.update(index, START, index * 80_000_000, [frame[1]] if frame else [])
+        ended += [track for track in tracks if track.closed]
+        for track in tracks:
+            if frame and not track.closed and not track.missed:
+                tracker.attach_read(track.track_id, read(frame[0] if not frame[2] else frame[0][:-1] + "W"))
+    for track in (*ended, *tracker.close()):
+        seen = [frames[point.frame_index] for point in track.points]
+        assert len({frame[0] for frame in seen if frame}) == 1 or not _has_long_gap(track) or track.broken
+
+
+def read(text: str) -> PlateRead:
+    return PlateRead((Candidate(text, 0.97),), (0.9,) * len(text), PlateColour.WHITE, 0.9, None, 1.0)
+
+
+def _has_long_gap(track: Track) -> bool:
+    """Whether it was hidden for longer than any track is followed without its plate being read again."""
+    return any(b.mono_ns - a.mono_ns > 1_000_000_000 for a, b in pairwise(track.points))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -45,13 +45,14 @@ def plate_at(x: float, y: float) -> Detection:
 
 
 class Road:
-    """A detector that sees one plate on its way, and a caption that looks like one."""
+    """A detector that sees one plate on its way, but for where it is hidden, and a caption that looks like one."""
 
-    def __init__(self, ys: list[float]) -> None:
+    def __init__(self, ys: Sequence[float | None]) -> None:
         self._ys = iter(ys)
 
     def detect(self, image: Image) -> tuple[Detection, ...]:
-        return (plate_at(200, next(self._ys)), plate_at(45, 45))
+        y, caption = next(self._ys), plate_at(45, 45)
+        return (caption,) if y is None else (plate_at(200, y), caption)
 
 
 class Says:
@@ -76,11 +77,11 @@ def _image(shade: int, size: int) -> Image:
     return image
 
 
-def pipeline(ys: list[float], text: str) -> Pipeline:
+def pipeline(ys: Sequence[float | None], text: str) -> Pipeline:
     return pipeline_with(ys, Candidate(text, 0.995))
 
 
-def pipeline_with(ys: list[float], *candidates: Candidate) -> Pipeline:
+def pipeline_with(ys: Sequence[float | None], *candidates: Candidate) -> Pipeline:
     rules = build_rules(SCENE, load_law(CONFIG / "law"), load_calendar(CONFIG / "calendars"))
     lights = LampsInPicture(SCENE.signals)
     return Pipeline(Road(ys), Says(*candidates), Tracker(), SCENE, rules, Thresholds(), lights, clock_synchronised=True)
@@ -104,6 +105,14 @@ def test_a_plate_that_may_drive_is_followed_and_left_alone() -> None:
     """Nobody is accused of obeying the law; the vehicle is still counted."""
     built = pipeline(DOWN, "B1235XYZ")
     assert findings(built) == []
+    assert built.counters["vehicles"] == 1
+
+
+def test_who_stands_behind_a_bus_for_a_while_is_one_vehicle() -> None:
+    """It would be counted, and accused, once before the bus and once after it."""
+    built = pipeline([*DOWN[:25], *[DOWN[25]] * 25, *[None] * 50, *[DOWN[25]] * 25, *DOWN[25:]], "B1234XYZ")
+    (finding,) = findings(built, 150)
+    assert finding.decision.outcome is Outcome.ACCEPTED
     assert built.counters["vehicles"] == 1
 
 
