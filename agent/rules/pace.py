@@ -12,7 +12,7 @@ pixel is worth there on the road. Three things make the result uncertain, and th
                a plate that hangs higher gains in way over the road, it gains in width. Each is weighed by its error.
 
 The interval is two-sided, 95 %. Docs: docs/adr/0007-speed-only-above-doubt.md,
-docs/adr/0025-the-plate-is-a-ruler.md.
+docs/adr/0026-the-plate-is-a-ruler.md.
 """
 
 from __future__ import annotations

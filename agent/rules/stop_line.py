@@ -1,12 +1,14 @@
 """Stop line (melanggar garis stop): crosses the line when the light is not green, and stands past it while it is red.
 
 Who crossed on green and is held up behind the line by the traffic ahead is free, and so is one whose crossing nobody
-saw. Who leaves the line behind on red has broken `red_light`, and is not accused of both.
+saw. Who leaves the line behind on red has broken `red_light`, and is not accused of both. Who stands hardly past the
+line, or past it by less than the doubt, is found with no margin: a person looks.
 """
 
 from __future__ import annotations
 
 from math import inf
+from statistics import median
 
 from agent.rules.crossing import Crossing, find_crossing
 from agent.rules.law import NoTerms, RuleLaw
@@ -34,12 +36,12 @@ class StopLine:
         crossing = find_crossing(track, vote, scene, signals, self.kind)
         if crossing is None or scene.calibration is None or not _may_not_cross(crossing):
             return None
-        rest = longest_rest(_past(crossing, scene), scene.calibration)
+        rest = longest_rest(_past(crossing), scene.calibration)
         stood_s = crossing.light.red_within_s(rest[0].mono_ns, rest[1].mono_ns) if rest else 0.0
         if rest is None or stood_s < scene.crossing.min_stand_s:
             return None
         moment = rest[1]
-        past_m = crossing.past_m[crossing.points.index(moment)]
+        past_m = _stood_past_m(crossing, rest)
         version = self._law.on(moment.at.astimezone(scene.zone).date())
         if version is None:
             return None
@@ -51,7 +53,7 @@ class StopLine:
             at=moment.at,
             frame_index=moment.frame_index,
             vote=vote,
-            margin=min(stood_s / scene.crossing.min_stand_s, _surely_past(past_m, crossing)) - 1,
+            margin=min(stood_s / scene.crossing.min_stand_s, _surely_past(past_m, crossing, scene)) - 1,
             facts=(
                 ("local_time", moment.at.astimezone(scene.zone).isoformat(timespec="milliseconds")),
                 ("stood_on_red", f"{stood_s:.2f} s"),
@@ -70,13 +72,19 @@ def _may_not_cross(crossing: Crossing) -> bool:
     return spell is not None and spell.state is not LightState.GREEN and not crossing.ran_red
 
 
-def _surely_past(past_m: float, crossing: Crossing) -> float:
+def _stood_past_m(crossing: Crossing, rest: tuple[TrackPoint, TrackPoint]) -> float:
+    """How far past the line it stood, whatever it crept before and after."""
+    begin, end = (crossing.points.index(point) for point in rest)
+    return median(crossing.past_m[begin : end + 1])
+
+
+def _surely_past(past_m: float, crossing: Crossing, scene: Scene) -> float:
     """How many times the way past the line is the least from which a person need not look; 1 and more."""
-    least_m = _SURE * crossing.doubt_m
+    least_m = max(_SURE * crossing.doubt_m, scene.crossing.hysteresis_m)
     return max(1.0, past_m / least_m) if least_m > 0 else inf
 
 
-def _past(crossing: Crossing, scene: Scene) -> tuple[TrackPoint, ...]:
+def _past(crossing: Crossing) -> tuple[TrackPoint, ...]:
     """The points past the line that have not left it behind."""
     past = range(crossing.after, crossing.cleared or len(crossing.points))
-    return tuple(crossing.points[i] for i in past if crossing.past_m[i] >= scene.crossing.hysteresis_m)
+    return tuple(crossing.points[i] for i in past if crossing.past_m[i] >= 0)

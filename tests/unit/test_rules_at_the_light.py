@@ -172,6 +172,13 @@ def test_stop_line_spares(track: Track, signals: Signals) -> None:
     assert stop_line(track, signals) is None
 
 
+def test_who_stands_hardly_past_the_line_is_looked_at_by_a_person() -> None:
+    """A plate that hangs lower than usual looks nearer, and one well past the line would be lost without a word."""
+    found = stop_line(halts(0.2, 5, 30, goes_at_s=25), light((0, RED), (24, GREEN)))
+    assert found is not None
+    assert found.margin == 0
+
+
 def test_creeping_over_the_line_and_going_on_red_is_one_case() -> None:
     """One act, one notice: the graver one."""
     track, signals = halts(2.0, 5, 20, goes_at_s=15), light((0, RED))
