@@ -97,7 +97,7 @@ def record(figures: Figures, path: Path) -> None:
     """Append the figures, with the machine and the commit they are of, to a Markdown table."""
     row = (
         f"{datetime.now(UTC):%Y-%m-%d}",
-        _commit(),
+        commit(),
         machine(),
         figures.clip,
         str(figures.frames),
@@ -111,7 +111,8 @@ def record(figures: Figures, path: Path) -> None:
         file.write(f"| {' | '.join(row)} |\n")
 
 
-def _commit() -> str:
+def commit() -> str:
+    """The commit of the working directory; `-` where there is none."""
     try:
         asked = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False)
     except FileNotFoundError:

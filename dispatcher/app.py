@@ -19,7 +19,7 @@ from typing import Any
 import uvicorn
 from fastapi import FastAPI
 
-from dispatcher import cases, logs, migrations
+from dispatcher import logs, migrations
 from dispatcher.access import accounts
 from dispatcher.access.audit import Audit
 from dispatcher.access.gate import Gate
@@ -28,6 +28,7 @@ from dispatcher.access.reveals import Reveals
 from dispatcher.access.sessions import Limits
 from dispatcher.access.sights import Sights
 from dispatcher.access.unit_book import UnitBook
+from dispatcher.census import Census
 from dispatcher.console.entry import Entry
 from dispatcher.console.figures import Figures
 from dispatcher.console.guard import Guard
@@ -43,6 +44,7 @@ from dispatcher.intake import Intake
 from dispatcher.keys import Sealer, read_key, read_sealer, read_secret
 from dispatcher.law import Law, load_holidays, load_law
 from dispatcher.mqtt import MqttService
+from dispatcher.numbers import KeptNumbers
 from dispatcher.owner_page.desk import Desk
 from dispatcher.owner_page.pages import OwnerPages
 from dispatcher.owner_page.tries import Tries
@@ -172,6 +174,7 @@ class Dispatcher:
         self.store = store
         self.wake = Event()
         self.stop = Event()
+        self._census = Census()
         audit = Audit(parts.writer.mac_key)
         self.units = UnitBook(parts.units, store, audit, settings.access.key_approvals)
         self.registry = open_registry(settings, store, parts.sealer)
@@ -201,7 +204,14 @@ class Dispatcher:
         renderer = Renderer(
             templates=environment(settings.zone), clock=clock, cookie=cookie, secure=settings.web.tls_in_front
         )
-        views = Views(store=store, units=self.units, registry=self.registry, writer=parts.writer, two=parts.two)
+        views = Views(
+            store=store,
+            census=self._census,
+            units=self.units,
+            registry=self.registry,
+            writer=parts.writer,
+            two=parts.two,
+        )
         console = Console(
             store=store,
             evidence=parts.evidence,
@@ -223,7 +233,7 @@ class Dispatcher:
             eraser=Eraser(store, parts.evidence),
             renderer=renderer,
         )
-        figures = Figures(store=store, units=self.units, renderer=renderer, zone=settings.zone)
+        figures = Figures(kept=KeptNumbers(store), units=self.units, renderer=renderer, zone=settings.zone)
         owners = OwnerPages(
             desk=Desk(store=store, writer=parts.writer, tries=Tries()),
             evidence=parts.evidence,
@@ -236,6 +246,7 @@ class Dispatcher:
             self.health,
             Gauges(
                 store,
+                self._census,
                 self.units,
                 settings.evidence_folder,
                 is_connected=lambda: self.mqtt.connected,
@@ -251,7 +262,7 @@ class Dispatcher:
         cases wait for somebody else."""
         try:
             with self.store.reading() as connection:
-                states = {state: number for state, (number, _) in cases.tally(connection).items()}
+                states = {state: number for state, (number, _) in self._census.tally(connection).items()}
                 refused = counters(connection)
             registry = self.registry.health()
         except StoreError as error:

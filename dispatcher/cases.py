@@ -14,12 +14,12 @@ from datetime import datetime
 from typing import Any, TypeAlias, TypedDict, Unpack
 
 from prometheus_client import Counter as Metric
-from sqlalchemy import ColumnElement, Connection, RowMapping, func, insert, literal, select, tuple_, update
+from sqlalchemy import ColumnElement, Connection, RowMapping, func, insert, literal, select, text, tuple_, update
 
 from dispatcher.metrics import MOVES
 from dispatcher.reference import new_reference
-from dispatcher.schema import cases, evidence, timeline, unit_event
-from dispatcher.store import count_committed, grouped
+from dispatcher.schema import WORKED, cases, evidence, timeline, unit_event
+from dispatcher.store import count_committed, grouped, insert_all
 from dispatcher.workflow import Event, State, advance
 from wire.messages import SignedReport, ViolationReport
 
@@ -122,7 +122,7 @@ def open_cases(connection: Connection, reports: Sequence[ViolationReport], now: 
     ]
     opened = connection.execute(insert(cases).returning(cases.c.case_id, cases.c.unit_id), rows)
     lines = [_line(row.case_id, now, "", State.RECEIVED, "reported", row.unit_id, "") for row in opened]
-    connection.execute(insert(timeline), lines)
+    insert_all(connection, timeline, lines)
 
 
 def unfinished(connection: Connection, keys: Collection[Key]) -> Mapping[Key, int]:
@@ -180,7 +180,8 @@ class Moves:
 
     def __init__(self, connection: Connection, case_ids: Collection[int]) -> None:
         self._connection = connection
-        statement = select(cases).where(cases.c.case_id.in_(case_ids)).order_by(cases.c.case_id).with_for_update()
+        columns = cases.c.case_id, cases.c.state, cases.c.worker, cases.c.tries
+        statement = select(*columns).where(cases.c.case_id.in_(case_ids)).order_by(cases.c.case_id).with_for_update()
         found = connection.execute(statement).mappings() if case_ids else ()
         self._rows: dict[int, dict[str, Any]] = {row["case_id"]: dict(row) for row in found}
         self._changes: dict[int, dict[str, Any]] = defaultdict(dict)
@@ -190,9 +191,9 @@ class Moves:
         """Whether there is such a case; one that was erased meanwhile is not."""
         return case_id in self._rows
 
-    def case(self, case_id: int) -> Case:
-        """A case as it stands after its moves so far."""
-        return _case(self._rows[case_id])
+    def state(self, case_id: int) -> State:
+        """Where a case stands after its moves so far."""
+        return State(self._rows[case_id]["state"])
 
     def move(
         self,
@@ -253,8 +254,7 @@ class Moves:
         alike = grouped({case_id: tuple(sorted(values.items())) for case_id, values in self._changes.items()})
         for values, case_ids in alike.items():
             self._connection.execute(update(cases).where(cases.c.case_id.in_(case_ids)).values(**dict(values)))
-        if self._lines:
-            self._connection.execute(insert(timeline), self._lines)
+        insert_all(self._connection, timeline, self._lines)
         for line in self._lines:
             if line["to_state"] != line["from_state"]:
                 self.count(MOVES.labels(line["to_state"]))
@@ -276,7 +276,7 @@ def move(
     moves = Moves(connection, [case_id])
     moves.move(case_id, event, now, who=who, why=why, holder=holder, keep_until=keep_until, **changes)
     moves.write()
-    return moves.case(case_id)
+    return _case(connection.execute(select(cases).where(cases.c.case_id == case_id)).mappings().one())
 
 
 def note(connection: Connection, case: Case, event: str, now: datetime, who: str, why: str) -> None:
@@ -296,7 +296,7 @@ def claim(
     `worker`'s."""
     due = cases.c.next_at.is_(None) | (cases.c.next_at <= now)
     free = cases.c.lease_until.is_(None) | (cases.c.lease_until <= now)
-    statement = select(cases).where(cases.c.state.in_(states), due, free)
+    statement = select(cases).where(cases.c.state.in_(states), text(WORKED), due, free)
     statement = statement.order_by(cases.c.changed_at, cases.c.case_id).limit(limit)
     rows = connection.execute(statement.with_for_update(skip_locked=True)).mappings().all()
     lease = {"worker": worker, "lease_until": until}
@@ -357,9 +357,12 @@ def where(connection: Connection, holds: ColumnElement[bool], limit: int) -> tup
     return tuple(map(_case, connection.execute(statement).mappings()))
 
 
-def tally(connection: Connection) -> Mapping[State, tuple[int, datetime]]:
-    """By state: how many cases, and since when the one that has been there longest is there."""
+def tally(connection: Connection, states: Collection[State] = ()) -> Mapping[State, tuple[int, datetime]]:
+    """By state, of some states or of all: how many cases, and since when the one that has been there longest is
+    there."""
     statement = select(cases.c.state, func.count(), func.min(cases.c.changed_at)).group_by(cases.c.state)
+    if states:
+        statement = statement.where(cases.c.state.in_(states))
     # min() of a typed column keeps the column's type, so the moments come back aware
     return {State(state): (number, since) for state, number, since in connection.execute(statement)}
 
@@ -432,7 +435,8 @@ def evidence_of(connection: Connection, reports: Mapping[int, ViolationReport]) 
     columns = evidence.c
     where = tuple_(columns.unit_id, columns.event_id).in_(list(by_event))
     paths: dict[int, dict[str, str]] = {case_id: {} for case_id in reports}
-    for row in connection.execute(select(evidence).where(where)) if by_event else ():
+    statement = select(columns.unit_id, columns.event_id, columns.sha256, columns.role, columns.path).where(where)
+    for row in connection.execute(statement) if by_event else ():
         case_id = by_event[row.unit_id, row.event_id]
         if row.sha256 in named[case_id]:
             paths[case_id][row.role] = row.path

@@ -58,6 +58,8 @@ _TIMESTAMPTZ = 1184
 """The server's number of the type."""
 _AWAY = ("08", "25006", "53", "57", "58")
 """SQLSTATE classes, and one state, of a server that breaks off, stops, starts, is full, or only reads for now."""
+_STARTUP = {"jit": "off"}
+"""Compiling a statement takes the server seconds, and none of ours is worth it: the numbers of a day took 6 s for 2."""
 _SQLITE_AWAY = {
     sqlite3.SQLITE_BUSY,
     sqlite3.SQLITE_CANTOPEN,
@@ -78,7 +80,7 @@ def connect(url: str, password: str | None = None) -> Engine:
             return _sqlite(create_engine(place, connect_args={"timeout": _BUSY_TIMEOUT_S}, hide_parameters=True))
         if place.get_backend_name() == "postgresql":
             place = place.set(drivername="postgresql+pg8000", password=password or place.password)
-            options = {"timeout": _SILENCE_S, "application_name": "cakra-dispatcher"}
+            options = {"timeout": _SILENCE_S, "application_name": "cakra-dispatcher", "startup_params": _STARTUP}
             return _postgresql(create_engine(place, connect_args=options, pool_pre_ping=True, hide_parameters=True))
     except ModuleNotFoundError:
         raise ConfigError("database: PostgreSQL's driver is not installed; install cakra[postgres]") from None

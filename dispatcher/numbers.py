@@ -1,25 +1,48 @@
 """The numbers that matter, counted from the cases and their timelines: by day, by unit, by rule.
 
-A day is one of the violation. Each is counted by a query of its own over the index of moments, because databases do not
-agree on how to say "day in this time zone".
+A day is one of the violation. The violations of the days that are asked for are looked up once, and counted four times.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
+from threading import Lock
+from time import monotonic
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import Column, ColumnElement, Connection, Row, and_, case, exists, extract, func, literal, or_, select
+from sqlalchemy import (
+    CTE,
+    ColumnElement,
+    Connection,
+    Integer,
+    Row,
+    Select,
+    and_,
+    case,
+    cast,
+    exists,
+    extract,
+    func,
+    literal,
+    or_,
+    select,
+    union_all,
+)
 
 from dispatcher.post.tables import letter
 from dispatcher.schema import attempt, cases, timeline
 from dispatcher.sends import AttemptState
+from dispatcher.store import Store
 from dispatcher.workflow import State
 
 MOST_DAYS = 92
+_MANY = 10_000
+"""Fewer are counted in less than a second."""
+_KEPT_S = 60.0
+_COUNTED = ("told", "confirmed", "disputed", "wronged")
 _ARRIVED = (State.DELIVERED, State.READ, State.CONFIRMED, State.DISPUTED)
 """WhatsApp may skip `delivered`; who read or answered a message has it."""
 
@@ -57,21 +80,48 @@ class Numbers:
     by_kind: Mapping[str, Counts]
 
 
+class KeptNumbers:
+    """Numbers of many violations are a minute old at most; may be used by several threads."""
+
+    def __init__(self, store: Store, clock: Callable[[], float] = monotonic) -> None:
+        self._store = store
+        self._clock = clock
+        self._lock = Lock()
+        self._kept: dict[Hashable, tuple[float, Numbers]] = {}
+
+    def numbers(self, first: date, last: date, zone: ZoneInfo, *, unit_id: str = "", kind: str = "") -> Numbers:
+        """See `numbers`. Raises StoreError."""
+        asked = (first, last, unit_id, kind)
+        with self._lock:  # one count at a time, however many people look
+            now_s = self._clock()
+            self._kept = {key: kept for key, kept in self._kept.items() if kept[0] > now_s}
+            if asked in self._kept:
+                return self._kept[asked][1]
+            with self._store.reading() as connection:
+                found = numbers(connection, first, last, zone, unit_id=unit_id, kind=kind)
+            if found.total.captured >= _MANY:
+                self._kept[asked] = self._clock() + _KEPT_S, found
+            return found
+
+
 def numbers(
     connection: Connection, first: date, last: date, zone: ZoneInfo, *, unit_id: str = "", kind: str = ""
 ) -> Numbers:
     """All violations of these days, or of one unit or rule alone."""
+    days = [first + timedelta(days=number) for number in range((last - first).days + 1)]
     chosen = and_(
         *(column == value for column, value in ((cases.c.unit_id, unit_id), (cases.c.kind, kind)) if value),
         cases.c.occurred_at >= _midnight(first, zone),
         cases.c.occurred_at < _midnight(last + timedelta(days=1), zone),
     )
-    days = (first + timedelta(days=number) for number in range((last - first).days + 1))
+    found: dict[str, dict[str, Counts]] = {what: {} for what in ("total", "day", "unit", "kind")}
+    for row in connection.execute(_counted(_violations(chosen, days, zone))):
+        found[row.what][row.name] = _row(row)
     return Numbers(
-        total=_counts(connection, chosen),
-        by_day={day: _counts(connection, chosen & _on(day, zone)) for day in days},
-        by_unit=_by(connection, chosen, cases.c.unit_id),
-        by_kind=_by(connection, chosen, cases.c.kind),
+        total=found["total"].get("", Counts()),
+        by_day={day: found["day"].get(day.isoformat(), Counts()) for day in days},
+        by_unit=found["unit"],
+        by_kind=found["kind"],
     )
 
 
@@ -79,18 +129,8 @@ def _midnight(day: date, zone: ZoneInfo) -> datetime:
     return datetime.combine(day, time(), zone).astimezone(UTC)
 
 
-def _on(day: date, zone: ZoneInfo) -> ColumnElement[bool]:
-    return and_(
-        cases.c.occurred_at >= _midnight(day, zone), cases.c.occurred_at < _midnight(day + timedelta(days=1), zone)
-    )
-
-
-def _counts(connection: Connection, chosen: ColumnElement[bool]) -> Counts:
-    return _by(connection, chosen, None).get("", Counts())
-
-
-def _by(connection: Connection, chosen: ColumnElement[bool], column: Column[str] | None) -> dict[str, Counts]:
-    """The counts by the values of a column, most violations first; without one all under an empty name."""
+def _violations(chosen: ColumnElement[bool], days: Sequence[date], zone: ZoneInfo) -> CTE:
+    """A row a violation: its day, unit and rule, and what became of it. Looked up once, however often it is counted."""
     this = cases.c.case_id
     sent = exists().where(attempt.c.case_id == this, attempt.c.state == AttemptState.ACCEPTED)
     posted = exists().where(letter.c.case_id == this)
@@ -98,44 +138,71 @@ def _by(connection: Connection, chosen: ColumnElement[bool], column: Column[str]
     wronged = (cases.c.state == State.WITHDRAWN) & exists().where(timeline.c.case_id == this, *moved)
     arrived_at = select(func.min(timeline.c.at)).where(timeline.c.case_id == this, timeline.c.to_state.in_(_ARRIVED))
     wait_s = extract("epoch", arrived_at.scalar_subquery()) - extract("epoch", cases.c.reported_at)
-    name = literal("") if column is None else column
-    each = (
+    ends = {day: _midnight(day + timedelta(days=1), zone) for day in days}
+    of_day = case(*((cases.c.occurred_at < end, literal(day.isoformat())) for day, end in ends.items()))
+    return (
         select(
-            name.label("name"),
+            of_day.label("day"),
+            cases.c.unit_id.label("unit"),
+            cases.c.kind,
             or_(sent, posted).label("told"),
             (cases.c.state == State.CONFIRMED).label("confirmed"),
             or_(cases.c.state == State.DISPUTED, wronged).label("disputed"),
             wronged.label("wronged"),
-            wait_s.label("wait_s"),
+            cast(wait_s, Integer).label("wait_s"),
         )
         .where(chosen)
-        .subquery()
+        .cte("violations")
     )
-    is_waited = each.c.wait_s.is_not(None)
-    rank = func.row_number().over(partition_by=[each.c.name, is_waited], order_by=each.c.wait_s)
-    waited = func.count(each.c.wait_s).over(partition_by=each.c.name)
-    ranked = select(each, rank.label("rank"), waited.label("waited")).subquery().c
 
-    def number(holds: ColumnElement[Any]) -> ColumnElement[int]:
-        return func.sum(case((holds, 1), else_=0))
+
+def _counted(violations: CTE) -> Select[Any]:
+    """The counts of all, by day, by unit and by rule; of each, most violations first."""
+    each = violations.c
+    waits = union_all(
+        *(
+            _by_wait(each, what, name)
+            for what, name in (("total", literal("")), ("day", each.day), ("unit", each.unit), ("kind", each.kind))
+        )
+    ).subquery()
+    group = [waits.c.what, waits.c.name]
+    is_waited = waits.c.wait_s.is_not(None)
+    as_soon = func.sum(waits.c.captured).over(partition_by=[*group, is_waited], order_by=waits.c.wait_s)
+    waited = func.sum(case((is_waited, waits.c.captured), else_=0)).over(partition_by=group)
+    ranked = select(waits, as_soon.label("as_soon"), waited.label("waited")).subquery().c
 
     def sooner(tenths: int) -> ColumnElement[int]:
         """The shortest wait that so many tenths of all do not exceed."""
-        return func.min(case((ranked.rank * 10 >= ranked.waited * tenths, ranked.wait_s)))
+        return func.min(case((ranked.as_soon * 10 >= ranked.waited * tenths, ranked.wait_s)))
 
-    statement = select(
-        ranked.name,
-        func.count().label("captured"),
-        *(number(ranked[what]).label(what) for what in ("told", "confirmed", "disputed", "wronged")),
-        sooner(5).label("median_s"),
-        sooner(9).label("slow_s"),
-    ).group_by(ranked.name)
-    rows = connection.execute(statement.order_by(func.count().desc(), ranked.name))
-    return {row.name: _row(row) for row in rows}
+    captured = func.sum(ranked.captured)
+    return (
+        select(
+            ranked.what,
+            ranked.name,
+            captured.label("captured"),
+            *(func.sum(ranked[what]).label(what) for what in _COUNTED),
+            sooner(5).label("median_s"),
+            sooner(9).label("slow_s"),
+        )
+        .group_by(ranked.what, ranked.name)
+        .order_by(captured.desc(), ranked.name)
+    )
+
+
+def _by_wait(each: Any, what: str, name: ColumnElement[str]) -> Select[Any]:
+    """How many violations of each name waited how many seconds: few rows, of which the medians are taken."""
+    numbers = (func.sum(case((each[column], 1), else_=0)).label(column) for column in _COUNTED)
+    kinds = literal(what).label("what"), name.label("name"), each.wait_s
+    return select(*kinds, func.count().label("captured"), *numbers).group_by(name, each.wait_s)
 
 
 def _row(row: Row[Any]) -> Counts:
-    """PostgreSQL sums to decimals and tells seconds with fractions."""
-    told = {key: None if value is None else int(value) for key, value in row._asdict().items() if key != "name"}
+    """PostgreSQL sums to decimals."""
+    told = {
+        key: None if value is None else int(value)
+        for key, value in row._asdict().items()
+        if key not in ("what", "name")
+    }
     fields: dict[str, Any] = told
     return Counts(**fields)

@@ -16,13 +16,13 @@ from functools import lru_cache
 from typing import Any, Protocol, TypeAlias
 
 import phonenumbers
-from sqlalchemy import Row, func, insert, select
+from sqlalchemy import Row, func, select
 
 from dispatcher.errors import ConfigError, StoreError
 from dispatcher.keys import Sealer
 from dispatcher.plate import normalise
 from dispatcher.schema import lookup, owner, owner_snapshot
-from dispatcher.store import Store, count
+from dispatcher.store import Store, count, insert_all
 from wire.messages import Plate
 
 log = logging.getLogger(__name__)
@@ -144,7 +144,7 @@ def write_down(store: Store, found: Mapping[int, Found], trace: Mapping[str, Any
     faults = Counter(each.why for each in found.values() if isinstance(each, Unavailable))
     try:
         with store.writing() as connection:
-            connection.execute(insert(lookup), rows)
+            insert_all(connection, lookup, rows)
             for why, number in sorted(faults.items()):
                 count(connection, f"registry.{why}", number)
     except StoreError as error:
@@ -227,7 +227,7 @@ def mobile(phone: str) -> str | None:
         number = phonenumbers.parse(phone, "ID")
     except phonenumbers.NumberParseException:
         return None
-    if number.country_code != 62 or not phonenumbers.is_valid_number(number):
+    if number.country_code != 62:
         return None
     if phonenumbers.number_type(number) is not phonenumbers.PhoneNumberType.MOBILE:
         return None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import hmac
 import re
 import secrets
@@ -52,4 +51,4 @@ def read_payload(key: bytes, text: str) -> Reply | None:
 
 
 def _mac(key: bytes, said: str) -> str:
-    return hmac.new(key, said.encode(), hashlib.sha256).hexdigest()[:_MAC_DIGITS]
+    return hmac.digest(key, said.encode(), "sha256").hex()[:_MAC_DIGITS]

@@ -56,7 +56,7 @@ def hear(moves: Moves, case_id: int, answer: Answer, now: datetime, said: int = 
     """Let an answer happen to its case; a reason is kept also when the answer adds nothing, unless the owner has
     `said` so many things before. Raises IllegalMove."""
     why = f"{_WORDS[answer]}: {reason}" if reason else _WORDS[answer]
-    event, before = EVENTS[answer], moves.case(case_id).state
+    event, before = EVENTS[answer], moves.state(case_id)
     reasons = answer if event is Event.DENIED else ""
     state = moves.move(case_id, event, now, who=OWNER, why=why, reasons=reasons)
     if state is not before:

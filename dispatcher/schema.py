@@ -87,6 +87,10 @@ evidence = Table(
 )
 """Pieces of evidence; the bytes lie under `path` in the evidence folder."""
 
+WORKED = "state IN ('evidence_complete', 'validated', 'owner_resolved', 'queued', 'sending')"
+"""Cases that a worker may claim; who looks for the oldest of them says this too, in the same words, and gets the index
+that lists them in their order. SQLite prefers to sort them all, so it has no such index."""
+
 cases = Table(
     "cases",
     metadata,
@@ -115,6 +119,7 @@ cases = Table(
     Index("cases_by_age", "state", "occurred_at"),
     Index("cases_by_deadline", "state", "deadline"),
     Index("cases_newest", "occurred_at", "case_id"),
+    Index("cases_to_work", "changed_at", "case_id", postgresql_where=text(WORKED)).ddl_if(dialect="postgresql"),
 )
 """One row a violation: where it stands and when the worker looks at it next."""
 

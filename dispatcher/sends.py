@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import Connection, Row, delete, false, insert, or_, select, update
+from sqlalchemy import Connection, Row, delete, false, or_, select, update
 
 from dispatcher.schema import attempt, pause, webhook_inbox
-from dispatcher.store import grouped, insert_new, upsert
+from dispatcher.store import grouped, insert_all, insert_new, upsert
 from wire.canonical import sha256_hex
 
 SENDER = "sender"
@@ -74,8 +74,7 @@ def start_attempts(connection: Connection, attempts: Mapping[int, str], now: dat
     """Write attempts down, by case, before their requests leave."""
     state = {"state": AttemptState.STARTED, "started_at": now}
     rows = [{"attempt_id": attempt_id, "case_id": case_id, **state} for case_id, attempt_id in attempts.items()]
-    if rows:
-        connection.execute(insert(attempt), rows)
+    insert_all(connection, attempt, rows)
 
 
 class Attempts:
@@ -126,7 +125,8 @@ class Attempts:
             self._ids[after.wamid] = attempt_id
 
     def write(self) -> None:
-        rows = [asdict(self._found[attempt_id]) for attempt_id in sorted(self._ended)]
+        ended = (self._found[attempt_id] for attempt_id in sorted(self._ended))
+        rows = [{name: getattr(each, name) for name in Attempt.__slots__} for each in ended]
         upsert(self._connection, attempt, rows, ("state", "ended_at", "wamid", "code"))
 
 

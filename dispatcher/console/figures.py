@@ -13,8 +13,7 @@ from fastapi import APIRouter, Query, Request, Response
 from dispatcher.console import words
 from dispatcher.console.plots import Chart, chart
 from dispatcher.console.render import Renderer
-from dispatcher.numbers import MOST_DAYS, Counts, Numbers, numbers
-from dispatcher.store import Store
+from dispatcher.numbers import MOST_DAYS, Counts, KeptNumbers, Numbers
 from dispatcher.units import Unit
 
 _DAYS = 14
@@ -25,7 +24,7 @@ Text = Annotated[str, Query(max_length=64)]
 class Figures:
     """Counts over a range of days, as plots and as tables; no person can be told from them."""
 
-    store: Store
+    kept: KeptNumbers
     units: Mapping[str, Unit]
     renderer: Renderer
     zone: ZoneInfo
@@ -44,8 +43,7 @@ class Figures:
             today = self.renderer.clock().astimezone(self.zone).date()
             days = _range(first, last, today)
             since, until = days or _range("", "", today) or (today, today)
-            with self.store.reading() as connection:
-                found = numbers(connection, since, until, self.zone, unit_id=unit, kind=kind)
+            found = self.kept.numbers(since, until, self.zone, unit_id=unit, kind=kind)
             status, fault = (200, None) if days else (400, "range_wrong")
             chosen = {"first": since, "last": until, "unit": unit, "kind": kind, "units": self.units.values()}
             drawn = {"plots": _plots(found.by_day), "tables": self._tables(found)}

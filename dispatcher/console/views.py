@@ -11,6 +11,7 @@ from sqlalchemy import Connection, select
 
 from dispatcher import cases, decisions, proposals, sends
 from dispatcher.cases import Case, Entry
+from dispatcher.census import Census
 from dispatcher.owners import Match, OwnerRegistry, mobile
 from dispatcher.plate import mask_name, mask_nik, mask_phone, mask_plate
 from dispatcher.proposals import Proposal, TwoPersons
@@ -96,6 +97,7 @@ class Views:
     """Reads what the pages show."""
 
     store: Store
+    census: Census
     units: Mapping[str, Unit]
     registry: OwnerRegistry
     writer: Writer
@@ -109,7 +111,7 @@ class Views:
             refused = {name: value for name, value in counters(connection).items() if value}
             return ListView(
                 rows=tuple(_row(connection, case) for case in found[:PAGE_ROWS]),
-                tally=cases.tally(connection),
+                tally=self.census.tally(connection),
                 reasons=cases.tally_reasons(connection, state) if state else {},
                 pauses=sends.pauses(connection),
                 units=_unit_lines(connection, self.units),

@@ -21,9 +21,13 @@ from pathlib import Path
 
 from sqlalchemy import select
 
+from agent.bench import commit
+from agent.errors import CakraError
 from dispatcher.app import load_parts, make_planner, utc_now
+from dispatcher.census import Census
 from dispatcher.hearing import Hearing
 from dispatcher.intake import Incoming, Intake
+from dispatcher.numbers import KeptNumbers
 from dispatcher.owners import SnapshotRegistry
 from dispatcher.schema import cases
 from dispatcher.settings import load_settings
@@ -54,29 +58,68 @@ class Figures:
     ours_s: float
     """Processors' time of the dispatchers."""
     database_s: float
+    whatsapp_s: float
+    """Of the simulated WhatsApp, which is not the dispatchers' to pay."""
     load: float
     """Of the machine in that minute: how many processes wanted to run."""
 
-    @property
-    def cpu_ms(self) -> float:
-        return 1000 * (self.ours_s + self.database_s) / self.violations
-
     def row(self) -> str:
-        cells = (
+        def each_ms(spent_s: float) -> str:
+            return f"{1000 * spent_s / self.violations:.1f}"
+
+        return table_row(
             self.what,
             f"{self.stored:,}",
             f"{self.violations:,}",
             f"{self.violations / self.wall_s:.0f}",
-            f"{1000 * self.ours_s / self.violations:.1f}",
-            f"{1000 * self.database_s / self.violations:.1f}",
-            f"{1000 / self.cpu_ms:.0f}",
+            each_ms(self.ours_s),
+            each_ms(self.database_s),
+            f"{self.violations / (self.ours_s + self.database_s):.0f}",
+            each_ms(self.whatsapp_s),
             f"{self.load:.0f}",
         )
-        return f"| {' | '.join(cells)} |"
 
 
-HEAD = """| what | stored before | violations | a second | dispatcher ms | database ms | a second of a core | load |
-|---|---|---|---|---|---|---|---|"""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Page:
+    """How long what a page shows takes to count."""
+
+    what: str
+    stored: int
+    first_s: float
+    again_s: float
+    load: float
+
+    def row(self) -> str:
+        times = (f"{1000 * wait_s:.0f}" for wait_s in (self.first_s, self.again_s))
+        return table_row(self.what, f"{self.stored:,}", *times, f"{self.load:.0f}")
+
+
+HEAD = (
+    "| date | commit | what | stored before | violations | a second | dispatcher ms | database ms | a second of a core \
+| whatsapp ms | load |"
+)
+PAGES_HEAD = (
+    "| date | commit | what | stored before | violations | a second | dispatcher ms | database ms | a second of a core "
+    "| whatsapp ms | load |"
+)
+PAGES_HEAD = "| date | commit | what | stored | first ms | again ms | load |"
+
+
+def table_row(*cells: str) -> str:
+    """A row of a table of `docs/benchmarks.md`, with today's date and the commit."""
+    return f"| {datetime.now(UTC):%Y-%m-%d} | {commit()} | {' | '.join(cells)} |"
+
+
+def record(head: str, row: str, path: Path) -> None:
+    """Append a row to the table that has this head. Raises CakraError when there is none."""
+    lines = path.read_text().splitlines()
+    if head not in lines:
+        raise CakraError(f"{path}: no table begins with: {head}")
+    end = lines.index(head)
+    while end < len(lines) and lines[end].startswith("|"):
+        end += 1
+    path.write_text("\n".join([*lines[:end], row, *lines[end:]]) + "\n")
 
 
 def tree_cpu_s(root: int) -> float:
@@ -107,7 +150,10 @@ class Bench:
     @contextmanager
     def _measured(self, what: str, violations: int, ours_s: Callable[[], float]) -> Iterator[list[Figures]]:
         found: list[Figures] = []
-        wall_s, own_s, database_s = time.perf_counter(), ours_s(), tree_cpu_s(self.world.postgres.pid)
+        whatsapp = self.world.whatsapp.process
+        assert whatsapp is not None
+        wall_s, own_s = time.perf_counter(), ours_s()
+        database_s, whatsapp_s = tree_cpu_s(self.world.postgres.pid), tree_cpu_s(whatsapp.pid)
         yield found
         found.append(
             Figures(
@@ -117,6 +163,7 @@ class Bench:
                 wall_s=time.perf_counter() - wall_s,
                 ours_s=ours_s() - own_s,
                 database_s=tree_cpu_s(self.world.postgres.pid) - database_s,
+                whatsapp_s=tree_cpu_s(whatsapp.pid) - whatsapp_s,
                 load=os.getloadavg()[0],
             )
         )
@@ -152,10 +199,32 @@ class Bench:
         (figures,) = found
         return replace(figures, ours_s=sum(spent))
 
+    def pages(self) -> Iterator[Page]:
+        """What the console counts, asked for twice."""
+        census, kept = Census(), KeptNumbers(self.world.store)
+        zone, today = load_settings(self._config).zone, datetime.now(UTC).date()
+
+        def counts() -> None:
+            with self.world.store.reading() as connection:
+                census.tally(connection)
+
+        def day() -> None:
+            kept.numbers(today - timedelta(days=20), today - timedelta(days=20), zone)
+
+        for what, count in (("counts by state", counts), ("numbers of a day", day)):
+            first_s, again_s = _timed(count), _timed(count)
+            yield Page(what=what, stored=self.stored, first_s=first_s, again_s=again_s, load=os.getloadavg()[0])
+
     def fill(self, stored: int) -> None:
         """Cases of the past, as many as are missing."""
         fill.fill(self.world.store, self.stored, stored, datetime.now(UTC) - timedelta(days=30))
         self.stored = stored
+
+
+def _timed(work: Callable[[], None]) -> float:
+    began_s = time.perf_counter()
+    work()
+    return time.perf_counter() - began_s
 
 
 def _warm(config: str) -> None:
@@ -199,25 +268,36 @@ def _is_left(store: Store) -> bool:
 def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser("bench-dispatcher", description=__doc__)
     parser.add_argument("--violations", type=int, default=300, help="in each measurement")
+    parser.add_argument("--at-once", type=int, default=32, help="requests under way together (whatsapp.at_once)")
+    parser.add_argument("--record", type=Path, help="append the rows to the tables of this file (docs/benchmarks.md)")
     parser.add_argument("--stored", type=int, nargs="*", default=[10_000, 1_000_000], help="measure again so full")
     arguments = parser.parse_args(argv)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    number, units = arguments.violations, town.units(4)
+    number, units, at_once = arguments.violations, town.units(4), arguments.at_once
     owners = town.registry(range(number * (3 + 2 * len(arguments.stored))))
+    tells = {"messages_per_s": 1e6, "calls_back": False, "at_once": at_once}
+
+    def say(head: str, row: str) -> None:
+        print(row, flush=True)
+        if arguments.record:
+            record(head, row, arguments.record)
+
+    print(f"{HEAD}\n{PAGES_HEAD}")
     with (
         tempfile.TemporaryDirectory(prefix="cakra-bench-") as folder,
-        World(Path(folder), units, owners, {}, messages_per_s=1e6, calls_back=False) as world,
+        World(Path(folder), units, owners, {}, **tells) as world,
     ):
         bench = Bench(world, units)
-        print(HEAD)
         bench.intake(number)
         bench.sending("", 1)  # what is measured after it finds everything imported, planned and cached
         for stored in arguments.stored:
             bench.fill(stored)
-            print(bench.intake(number).row(), flush=True)
-            print(bench.sending("work to send", 1).row(), flush=True)
+            say(HEAD, bench.intake(number).row())
+            say(HEAD, bench.sending(f"work to send, {at_once} at once", 1).row())
+            for page in bench.pages():
+                say(PAGES_HEAD, page.row())
         bench.intake(number)
-        print(bench.sending("work to send, two dispatchers", 2).row(), flush=True)
+        say(HEAD, bench.sending(f"work to send, {at_once} at once, two dispatchers", 2).row())
     return 0
 
 

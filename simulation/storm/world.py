@@ -43,11 +43,13 @@ class World:
         *,
         messages_per_s: float = 80.0,
         calls_back: bool = True,
+        at_once: int = 32,
     ) -> None:
         found = binaries()
         if found is None or broker.mosquitto() is None:
             raise CakraError("the storm needs mosquitto and PostgreSQL; apt install mosquitto postgresql")
         self.folder = folder
+        self._at_once = at_once
         with ExitStack() as stack:
             self.postgres = Postgres(found)
             stack.callback(self.postgres.remove)
@@ -152,6 +154,7 @@ class World:
                 "app_secret_file": "whatsapp.secret",
                 "verify_token_file": "whatsapp.verify",
                 "timeout_s": TIMEOUT_S,
+                "at_once": self._at_once,
             },
             "web": {"port": self.ports[name]},
             "official_domain": "etle-konfirmasi.example.id",

@@ -22,6 +22,7 @@ from dispatcher.errors import AwayError, StoreError, UnstorableError
 from dispatcher.metrics import REGISTRY
 from dispatcher.schema import counter, evidence, pause
 from dispatcher.store import Store, count, counters, insert_new
+from dispatcher.worker import _WORKED
 from dispatcher.workflow import LINE, Event, State
 from simulation.postgres import Postgres
 
@@ -134,6 +135,38 @@ def test_what_is_asked_again_and_again_reads_no_whole_table(open_store: OpenStor
         steps = [row.detail for plan in plans for row in plan]
     assert len(questions) == 5
     assert [step for step in steps if step.startswith("SCAN") and "USING" not in step] == []
+
+
+def test_the_oldest_that_wait_are_found_without_sorting_all(open_store: OpenStore, postgres: str) -> None:
+    """After a day without a registry each claim of each dispatcher would sort a million cases for a handful."""
+    asked: list[tuple[str, Any]] = []
+    with open_store(postgres, migrating=True).writing() as connection:
+        event.listen(connection, "before_cursor_execute", lambda *told: asked.append(told[2:4]))
+        cases.claim(connection, _WORKED, "one", NOW, NOW + MINUTE, limit=32)
+        (words, values), *_ = asked
+        for way in ("seqscan", "sort"):  # of an empty table they are the cheapest
+            connection.exec_driver_sql(f"SET LOCAL enable_{way} = off")
+        plan = "\n".join(connection.exec_driver_sql(f"EXPLAIN {words}", values).scalars())
+    assert "cases_to_work" in plan
+    assert "Sort" not in plan
+
+
+def test_many_rows_are_kept_as_they_were_said(store: Store) -> None:
+    """On a server they travel as one document: no quote, no moment and nothing missing may come back as another."""
+    whys = ["", 'it\'s "so" \\ {1}, 100 %s :x', "jalan\nSudirman\t\u00e9\u2013\U0001f697", "null"]
+    jakarta = NOW.astimezone(timezone(timedelta(hours=7))) + timedelta(microseconds=7)
+    case = opened(store)
+    with store.writing() as connection:
+        moves = Moves(connection, [case.case_id])
+        for why in whys:
+            moves.note(case.case_id, "noted", jakarta, "machine", why)
+        moves.write()
+        sends.start_attempts(connection, {case.case_id: "ntf_1"}, jakarta)
+        noted = cases.history(connection, case.case_id)[-len(whys) :]
+        (attempt,) = sends.attempts_of(connection, case.case_id)
+    assert [entry.why for entry in noted] == whys
+    assert {entry.at for entry in noted} == {attempt.started_at} == {jakarta}
+    assert (attempt.ended_at, attempt.wamid, attempt.code) == (None, None, None)
 
 
 def test_a_moment_comes_back_as_it_went_in(store: Store) -> None:

@@ -12,10 +12,11 @@ from console_world import World
 from dispatcher_world import accepted, report
 from sqlalchemy import Connection
 
+import dispatcher.numbers
 from dispatcher import cases
 from dispatcher.access.roles import Role
 from dispatcher.console.plots import HEIGHT, WIDTH, chart
-from dispatcher.numbers import Counts, numbers
+from dispatcher.numbers import Counts, KeptNumbers, numbers
 from dispatcher.store import Store
 from dispatcher.workflow import Event
 
@@ -65,6 +66,25 @@ def test_the_numbers_are_those_of_the_cases(database: str, open_store: Callable[
     assert found.by_kind == {"odd_even": busy, "speed": quiet}
     assert (found.total.captured, found.total.wrong_share) == (4, pytest.approx(1 / 3))
     assert (of_unit, of_kind) == (quiet, busy)
+
+
+def test_the_numbers_of_many_violations_are_counted_once_a_minute(
+    sqlite: str, open_store: Callable[..., Store], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ten people who look at a busy fortnight at once must not hold up the database, nor see it as it was yesterday."""
+    store, now_s, day = open_store(sqlite), 0.0, date(2026, 11, 23)
+    kept = KeptNumbers(store, clock=lambda: now_s)
+    with store.writing() as connection:
+        happen(connection, 1, LAST_SECOND)
+    assert kept.numbers(day, day, WIB).total.captured == 1
+    monkeypatch.setattr(dispatcher.numbers, "_MANY", 2)
+    for number, seen in ((2, 2), (3, 2)):
+        with store.writing() as connection:
+            happen(connection, number, LAST_SECOND)
+        assert kept.numbers(day, day, WIB).total.captured == seen
+    assert kept.numbers(day, day, WIB, kind="odd_even").total.captured == 3
+    now_s = 60.0
+    assert kept.numbers(day, day, WIB).total.captured == 3
 
 
 def test_the_page_shows_them_to_every_role_without_script(world: World) -> None:
