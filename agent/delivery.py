@@ -2,7 +2,7 @@
 
 A row is one thing owed to the dispatcher: a signed report or one piece of its evidence.
 
-    PENDING --publish--> SENT --stored, duplicate--> ACKED
+    PENDING --publish--> SENT --stored, duplicate, erased--> ACKED
        ^                  |  \\
        |                  |   `--rejected for good--> DEAD --a person's retry--> PENDING
        `--no answer in time, rejected for now
@@ -19,7 +19,7 @@ from enum import StrEnum
 from typing import TypeAlias
 from uuid import UUID
 
-from wire.messages import MAX_EVIDENCE_BYTES, MAX_REPORT_BYTES, UNREAD, Ack, AckResult, EvidenceRef
+from wire.messages import ERASED, MAX_EVIDENCE_BYTES, MAX_REPORT_BYTES, UNREAD, Ack, AckResult, EvidenceRef
 
 HEADER_BYTES = 4096
 """Room for an evidence message's header, which is about 300 bytes."""
@@ -129,7 +129,7 @@ def on_ack(row: Row, ack: Ack, now_s: float, policy: Policy) -> Row:
     is_named = ack.sha256 == row.sha256 and (ack.event_id == row.event_id or is_unread)
     if not is_named or row.state is State.ACKED:
         return row
-    if ack.result is not AckResult.REJECTED:
+    if ack.result is not AckResult.REJECTED or ack.reason == ERASED:
         return replace(row, state=State.ACKED, reason="")
     reason = ack.reason or "rejected"
     return postponed(row, reason, now_s, policy) if ack.retryable else buried(row, reason)

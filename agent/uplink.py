@@ -444,10 +444,11 @@ def _tls_context(settings: UplinkSettings) -> ssl.SSLContext | None:
             raise ConfigError(f"{path}: mqtt.tls.{name}: there is no such file; check the path")
     try:
         context = ssl.create_default_context(cafile=str(settings.tls.ca))
-        context.load_cert_chain(str(settings.tls.cert), str(settings.tls.key))
+        # Without a password OpenSSL would ask for one on the terminal, and the uplink would wait for it.
+        context.load_cert_chain(str(settings.tls.cert), str(settings.tls.key), password="")
     except (OSError, ssl.SSLError) as error:
         why = error.strerror or error
         raise ConfigError(
-            f"{settings.tls.cert}: mqtt.tls: {why}; check that ca, cert and key are PEM and match"
+            f"{settings.tls.cert}: mqtt.tls: {why}; check that ca, cert and key are PEM, match and have no password"
         ) from None
     return context

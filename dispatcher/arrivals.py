@@ -45,6 +45,8 @@ class Piece:
 
     header: EvidenceHeader
     content: bytes
+    other_key_id: str = ""
+    """Of a manifest: by which key it says it is signed, if that is not its unit's present one."""
 
     @property
     def event_id(self) -> UUID:

@@ -2,7 +2,8 @@
 
 A unit keeps what it said until it gets an `Ack`, so an ack is given only after the commit. The same report or picture
 may come any number of times; it is stored once. Nothing is believed because of the topic it came on alone: a report
-carries its unit's signature, as a manifest does, and a picture is believed when a signed report names its hash.
+carries its unit's signature, as a manifest does, and a picture is believed when a signed report names its hash; so is
+the manifest of a report that was verified before its unit got another key.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from wire.canonical import sha256_hex
 from wire.codec import DecodeError, decode, decode_evidence
 from wire.manifest import SignedManifest
 from wire.messages import (
+    ERASED,
     UNREAD,
     Ack,
     AckResult,
@@ -103,6 +105,7 @@ class Intake:
         named = {each.key: each.body.evidence for each in reversed(read) if isinstance(each, Report)}
         named |= {key: signed.body.evidence if signed else () for key, signed in there.items()}
         found = [_named(each, named.get(each.key)) if isinstance(each, Piece) else each for each in read]
+        found = [_vouched(each, there.get(each.key)) if isinstance(each, Piece) else each for each in found]
         away = self._pieces.put_all({place_of(each.header): each.content for each in found if isinstance(each, Piece)})
         found = [_kept(each, away) if isinstance(each, Piece) else each for each in found]
         with self._store.writing() as connection:
@@ -207,9 +210,8 @@ class Intake:
     def _evidence(self, unit_id: str, payload: bytes) -> Piece:
         header, content = decode_evidence(payload)
         unit = self._known(unit_id, header.unit_id)
-        if header.role is EvidenceRole.MANIFEST:
-            _check_manifest(unit, header, content)
-        return Piece(header, content)
+        other_key_id = _check_manifest(unit, header, content) if header.role is EvidenceRole.MANIFEST else ""
+        return Piece(header, content, other_key_id)
 
     def _status(self, unit_id: str, payload: bytes) -> UnitStatus:
         status = decode(UnitStatus, payload)
@@ -239,18 +241,18 @@ def _rejected(kind: Up, payload: bytes, reason: str, *, retryable: bool) -> Ack 
     return Ack(event_id=event_id, sha256=digest, result=AckResult.REJECTED, retryable=retryable, reason=reason)
 
 
-def _check_manifest(unit: Unit, header: EvidenceHeader, content: bytes) -> None:
-    """A manifest is stored only if the unit's signature holds: one that is here was verified."""
+def _check_manifest(unit: Unit, header: EvidenceHeader, content: bytes) -> str:
+    """Verify a manifest by its unit's key; the id of the other key that it names where it is not verified."""
     try:
         signed = decode(SignedManifest, content)
     except DecodeError:
         raise Refused("manifest_invalid") from None
-    if signed.key_id != unit.key.key_id:
-        raise Refused("manifest_unknown_key")
-    if not unit.key.verifies_manifest(signed):
+    is_other = signed.key_id != unit.key.key_id
+    if not is_other and not unit.key.verifies_manifest(signed):
         raise Refused("manifest_bad_signature")
     if (signed.body.unit_id, signed.body.event_id) != (header.unit_id, header.event_id):
         raise Refused("manifest_of_another_event")
+    return signed.key_id if is_other else ""
 
 
 def _kept(piece: Piece, away: Set[str]) -> Piece | NotYet:
@@ -262,4 +264,12 @@ def _named(piece: Piece, named: Sequence[EvidenceRef] | None) -> Piece | Refused
     """A piece for a report that is here must be one that the report names; one that comes before is kept for it."""
     if named is None or any(each.role is piece.header.role and each.sha256 == piece.sha256 for each in named):
         return piece
-    return Refused("not_named" if named else "erased")
+    return Refused("not_named" if named else ERASED)
+
+
+def _vouched(piece: Piece, report: SignedReport | None) -> Piece | Refused:
+    """A manifest of another key than its unit's present one is believed for a report, which names its hash, that was
+    verified by that key."""
+    if not piece.other_key_id or (report and report.key_id == piece.other_key_id):
+        return piece
+    return Refused("manifest_unknown_key")

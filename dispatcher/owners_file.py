@@ -44,7 +44,7 @@ class BadRow:
     """A row that was left out."""
 
     line: int
-    """Of a CSV file; of an SQLite file the how manieth row."""
+    """Of a CSV file; of an SQLite file the row's number."""
     reason: str
 
 

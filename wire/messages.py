@@ -203,6 +203,9 @@ class UnitStatus(Message):
 UNREAD = UUID(int=0)
 """The event an ack names when the dispatcher could not read the message; its hash says which one it was."""
 
+ERASED = "erased"
+"""Why a piece is rejected whose case was erased at the centre: nothing of it is owed any more."""
+
 
 class AckResult(StrEnum):
     STORED = "stored"

@@ -136,6 +136,8 @@ class Console:
                 fault = "objection_missing"
             if fault:
                 view = self._view(request, reference)
+                if decision not in view.possible:
+                    raise HTTPException(404)
                 return self.renderer.page(request, "decide.html", status=400, view=view, decision=decision, fault=fault)
             try:
                 decisions.decide(

@@ -164,6 +164,7 @@ def _erase(arguments: argparse.Namespace) -> int:
             gone = office.subject.erase(going)
             for case in gone:
                 office.note(What.ERASED, case.reference, arguments.why, now)
+            kept |= {case.reference: "has moved meanwhile; run this again" for case in going if case not in gone}
         left = office.subject.eraser.left() if arguments.yes else 0
     for reference, reason in kept.items():
         print(f"{reference}: stays; it {reason}", file=sys.stderr)

@@ -12,12 +12,19 @@ from uuid import UUID, uuid5
 import paho.mqtt.client as paho
 import pytest
 from brokers import Broker, eventually
+from cryptography.hazmat.primitives.serialization import (
+    BestAvailableEncryption,
+    Encoding,
+    PrivateFormat,
+    load_pem_private_key,
+)
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 
 from agent.errors import ConfigError
 from agent.evidence import EvidenceStore
 from agent.outbox import Outbox
 from agent.uplink import Uplink, UplinkSettings
+from simulation.certificates import Authority
 from wire.canonical import sha256_hex
 from wire.codec import decode, decode_evidence, encode
 from wire.messages import (
@@ -333,6 +340,18 @@ def test_ends_by_itself_when_all_is_delivered(with_mosquitto: tuple[Unit, Dispat
         Uplink(unit.settings, UNIT, outbox, unit.evidence).run(threading.Event(), until_idle=True)
         assert outbox.backlog() == 0
     assert len(dispatcher.heard) == 4
+
+
+def test_a_key_with_a_password_is_refused_at_once(tmp_path: Path) -> None:
+    """OpenSSL would ask for the password on the terminal, and the uplink would wait for a person at each reconnect."""
+    authority = Authority(tmp_path)
+    pair = authority.issue("unit")
+    key = load_pem_private_key(pair.key.read_bytes(), None)
+    pair.key.write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, BestAvailableEncryption(b"secret")))
+    tls = {"ca": authority.cert, "cert": pair.cert, "key": pair.key}
+    settings = UplinkSettings.model_validate({"host": "127.0.0.1", "tls": tls})
+    with Outbox(tmp_path / "outbox.sqlite") as outbox, pytest.raises(ConfigError, match="have no password"):
+        Uplink(settings, UNIT, outbox, EvidenceStore(tmp_path))
 
 
 def test_tls_files_that_are_no_good_are_named(tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ from agent.delivery import (
     next_task,
     on_ack,
 )
-from wire.messages import MAX_REPORT_BYTES, UNREAD, Ack, AckResult
+from wire.messages import ERASED, MAX_REPORT_BYTES, UNREAD, Ack, AckResult
 
 POLICY = Policy(window=2, ack_timeout_s=10)
 
@@ -95,8 +95,16 @@ def test_nothing_owed_is_idle() -> None:
 def test_each_answer(result: AckResult, retryable: bool, state: State, reason: str) -> None:
     """A refusal would be taken for a receipt, or the other way round."""
     sent = row(1, State.SENT, due_s=10, attempts=1)
-    after = on_ack(sent, ack(sent, result, retryable=retryable, reason="store"), 0.0, POLICY)
+    after = on_ack(sent, ack(sent, result, retryable=retryable, reason=reason), 0.0, POLICY)
     assert (after.state, after.reason) == (state, reason)
+
+
+def test_what_was_erased_at_the_centre_is_owed_no_more() -> None:
+    """Somebody would be sent to a unit that gave up nothing: a piece came after its case had been erased."""
+    for state in (State.SENT, State.DEAD):
+        owed = row(1, state)
+        after = on_ack(owed, ack(owed, AckResult.REJECTED, reason=ERASED), 0.0, POLICY)
+        assert (after.state, after.reason) == (State.ACKED, "")
 
 
 def test_receipt_brings_the_dead_to_rest() -> None:

@@ -75,11 +75,11 @@ def test_the_case_shows_that_its_manifest_was_verified(world: World) -> None:
         role=EvidenceRole.MANIFEST, sha256=sha256_hex(said), media_type="application/json", size_bytes=len(said)
     )
     reference = world.arrive(evidence=(*report().evidence, ref))
-    assert "signature verified" not in world.web.get(f"/cases/{reference}").text
+    assert "vouched for" not in world.web.get(f"/cases/{reference}").text
     message = evidence(EvidenceRole.MANIFEST, content=said)
     world.dispatcher.intake.take(UpTopic(UNIT, Up.EVIDENCE), message, NOW)
     assert "4 of 4 pieces" in world.web.get(f"/cases/{reference}").text
-    assert "manifest, signature verified" in world.web.get(f"/cases/{reference}").text
+    assert "manifest, vouched for by its unit" in world.web.get(f"/cases/{reference}").text
     assert world.web.get(f"/cases/{reference}/evidence/manifest").content == said
 
 

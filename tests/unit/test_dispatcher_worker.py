@@ -12,7 +12,19 @@ from threading import Event as Flag
 from typing import Any
 
 import pytest
-from dispatcher_world import NOW, OWNERS, PHONE, PICTURES, UNIT, event_id, evidence, report, signed, write_config
+from dispatcher_world import (
+    NOW,
+    OWNERS,
+    PHONE,
+    PICTURES,
+    UNIT,
+    event_id,
+    evidence,
+    manifest,
+    report,
+    signed,
+    write_config,
+)
 from sqlalchemy import Connection, select
 
 from dispatcher import cases, decisions, sends
@@ -34,7 +46,8 @@ from dispatcher.units import UnitState
 from dispatcher.whatsapp import TemplateMessage, Uploaded
 from dispatcher.worker import Worker
 from dispatcher.workflow import State
-from wire.messages import EvidenceRole, Provenance, Verdict, ViolationReport
+from wire.canonical import sha256_hex
+from wire.messages import AckResult, EvidenceRef, EvidenceRole, Provenance, Verdict, ViolationReport
 from wire.signing import SigningKey
 from wire.topics import Up, UpTopic
 
@@ -295,6 +308,23 @@ def test_a_report_that_still_waited_for_pictures_is_judged_by_the_key_of_after_t
     assert world.work() is State.REVIEW
     assert world.case().reasons == ("key_replaced",)
     assert world.whatsapp.sent == []
+
+
+@pytest.mark.parametrize("is_the_reports", [True, False], ids=["of the report's key", "of a third key"])
+def test_a_manifest_on_its_way_when_its_unit_gets_another_key(world: World, is_the_reports: bool) -> None:
+    """Refused, it would leave its case waiting for ever, before nobody; believed of any key, it would prove nothing."""
+    said = manifest() if is_the_reports else manifest(key=SigningKey.generate())
+    named = EvidenceRef(
+        role=EvidenceRole.MANIFEST, sha256=sha256_hex(said), media_type="application/json", size_bytes=len(said)
+    )
+    world.arrive(report(evidence=(*report().evidence, named)))
+    world.units[UNIT] = replace(world.units[UNIT], key=SigningKey.generate().public)
+    ack = world.intake.take(UpTopic(UNIT, Up.EVIDENCE), evidence(EvidenceRole.MANIFEST, content=said), NOW)
+    assert ack is not None
+    if is_the_reports:
+        assert (ack.result, world.work(), world.case().reasons) == (AckResult.STORED, State.REVIEW, ("key_replaced",))
+    else:
+        assert (ack.reason, world.work()) == ("manifest_unknown_key", State.RECEIVED)
 
 
 def test_a_worker_sleeps_while_another_frees_what_was_held(postgres: str, tmp_path: Path) -> None:

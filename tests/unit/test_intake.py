@@ -25,7 +25,7 @@ from dispatcher.units import Unit, UnitState
 from dispatcher.workflow import State
 from wire.canonical import sha256_hex
 from wire.codec import encode
-from wire.messages import Ack, AckResult, EvidenceRole, UnitStatus
+from wire.messages import ERASED, Ack, AckResult, EvidenceRole, UnitStatus
 from wire.signing import SigningKey
 from wire.topics import Up, UpTopic
 
@@ -179,7 +179,7 @@ def test_a_manifest_with_the_units_signature_is_stored(world: World) -> None:
     ],
 )
 def test_a_manifest_that_does_not_verify_is_refused_and_counted(world: World, content: bytes, reason: str) -> None:
-    """The console says "signature verified" of every manifest that is stored."""
+    """The console says of every manifest that is stored that its unit vouches for it."""
     said = evidence(EvidenceRole.MANIFEST, content=content)
     assert world.result(Up.EVIDENCE, said) == (AckResult.REJECTED, False, reason)
     assert world.counted() == {f"refused.evidence.{reason}": 1}
@@ -297,7 +297,7 @@ def test_pieces_of_an_erased_case_cost_their_neighbours_nothing(world: World, mo
     said = [(Up.EVIDENCE, evidence(EvidenceRole.PLATE)), (Up.VIOLATION, signed(report(2)))]
     acks = world.intake.take_all([Incoming(UpTopic(UNIT, kind), payload) for kind, payload in said], NOW)
     assert [(ack.result, ack.reason) if ack else None for ack in acks] == [
-        (AckResult.REJECTED, "erased"),
+        (AckResult.REJECTED, ERASED),
         (AckResult.STORED, ""),
     ]
     assert world.counted() == {"refused.evidence.erased": 1}

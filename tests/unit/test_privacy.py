@@ -339,6 +339,17 @@ def test_the_commands_take_the_plate_from_stdin(
     assert centre.command("erase", "--why", "x") == 2
 
 
+def test_an_erasure_that_a_move_came_before_is_told(
+    centre: Centre, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Who asked to be erased would be told that they are, while a dispute of this very minute keeps their case."""
+    case = centre.over()
+    monkeypatch.setattr(Eraser, "drop_case", lambda *_: False)
+    monkeypatch.setattr("sys.stdin", io.StringIO("B 1234 XYZ\n"))
+    assert centre.command("erase", "--why", "asked for", "--yes") == 1
+    assert f"{case.reference}: stays; it has moved meanwhile; run this again" in capsys.readouterr().err
+
+
 def test_an_export_holds_all_of_one_owner_and_of_nobody_else(
     centre: Centre, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

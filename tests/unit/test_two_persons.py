@@ -126,6 +126,12 @@ def test_nobody_agrees_to_another_proposal_than_they_were_shown(make_world: Any)
     assert now(world, reference).state == "withdrawn"
 
 
+def test_an_objection_to_what_nobody_proposes_any_more_is_no_fault_of_ours(make_world: Any) -> None:
+    """A page of yesterday, sent off without a reason, would end in an error that wakes somebody."""
+    world = make_world()
+    assert say(people(world)[0], doubtful(world), "disagree").status_code == 404
+
+
 def test_a_third_decides_when_two_disagree(make_world: Any) -> None:
     """Two against each other is no decision; both reasons are before the one who makes it."""
     world = make_world()
