@@ -99,10 +99,10 @@ class Passage:
         return (self.begin_s + number * _STEP_S for number in range(count + 1))
 
     def rests(self) -> Iterator[tuple[float, float]]:
-        """Begin and end of each stand, as far as it is seen."""
+        """Begin and end of each stand that is seen in whole or in part: what is not seen of it is done, too."""
         for begin_s, end_s in self.trip.drive.rests():
             if begin_s < self.end_s and end_s > self.begin_s:
-                yield max(begin_s, self.begin_s), min(end_s, self.end_s)
+                yield max(begin_s, 0.0), min(end_s, self.clip_s)
 
     @property
     def local_ends(self) -> tuple[datetime, datetime]:

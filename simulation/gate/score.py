@@ -11,6 +11,8 @@ from simulation.gate.lines import Decision, Place, Vehicle
 _SAME_PLACE_PX = 60.0
 """A decision belongs to the vehicle whose plate is there in that frame: neighbours are a car's width apart."""
 
+_NEXT_FRAMES = 5
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Judged:
@@ -115,14 +117,20 @@ def _is_found(judged: Judged) -> bool:
 
 def _owner(decision: Decision, paths: Mapping[int, Mapping[int, Place]], vehicles: Sequence[Vehicle]) -> Vehicle | None:
     """The vehicle whose plate is where the decision's is; by the text where truth knows no places."""
-    place = paths.get(decision.track, {}).get(decision.frame)
-    there = [(hypot(p[0] - place[0], p[1] - place[1]), v) for v in vehicles if place and (p := near(v, decision.frame))]
+    path = paths.get(decision.track, {})
+    there = [(apart, v) for v in vehicles if (apart := _apart_px(path, v, decision.frame)) is not None]
     if there:
         distance, vehicle = min(there, key=lambda each: each[0])
         return vehicle if distance <= _SAME_PLACE_PX else None
     return next((vehicle for vehicle in vehicles if vehicle.plate == decision.plate and not vehicle.places), None)
 
 
-def near(vehicle: Vehicle, frame: int) -> Place | None:
-    """Its plate's place in the frame, or in one beside it where a corner was covered for a moment."""
-    return next((vehicle.places[f] for f in (frame, frame - 1, frame + 1) if f in vehicle.places), None)
+def _apart_px(path: Mapping[int, Place], vehicle: Vehicle, frame: int) -> float | None:
+    """How far a track is from a vehicle's plate in a frame, or in the next to it in which truth knows the plate: a
+    detector still finds one of which a corner is covered or outside. None where they are never seen together."""
+    both = [each for each in path.keys() & vehicle.places.keys() if abs(each - frame) <= _NEXT_FRAMES]
+    if not both:
+        return None
+    nearest = min(both, key=lambda each: (abs(each - frame), each))
+    (x, y), (found_x, found_y) = vehicle.places[nearest], path[nearest]
+    return hypot(x - found_x, y - found_y)

@@ -64,6 +64,13 @@ def test_a_wrong_accusation_is_counted(decided: Decision, true: Vehicle) -> None
     assert len(result.false) == 1
 
 
+def test_a_plate_at_the_rim_is_its_vehicle_s() -> None:
+    """At 80 km/h a plate is 70 pixels on in the next frame: who is found in the last one would be nobody."""
+    paths = {1: {9: (100.0, 600.0), 10: (60.0, 675.0)}}
+    result = score(["speed"], [decision()], paths, [vehicle(places={9: (102.0, 601.0)})])
+    assert not result.false
+
+
 def test_small_and_dirty_plates_are_not_held_against_the_unit() -> None:
     """Nobody can read them, so a recall with them would say nothing of the unit."""
     result = scored([], [vehicle(width_px=69.0), vehicle(id=2, readable=False)])

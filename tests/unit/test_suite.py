@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ from simulation import suite
 from simulation.cli import main
 from simulation.footage_files import CALENDARS, LAW
 from simulation.footage_law import LawInputs, violations
-from simulation.footage_scenario import Scenario
+from simulation.footage_scenario import Scenario, load_scenario
 from simulation.footage_site import site_file
 from simulation.footage_traffic import trips
 from simulation.footage_truth import passage_of
@@ -36,6 +37,16 @@ def test_each_rule_has_offenders_and_innocents(kind: ViolationKind) -> None:
         if 0 < sum(guilty) < len(guilty):
             return
     pytest.fail("all are guilty, or none")
+
+
+def test_a_stand_counts_whole_where_its_end_is_hidden() -> None:
+    """Who is accused rightly, of a stand that a bus hides the rest of, would be one accused wrongly."""
+    scenario = load_scenario("kerb")
+    passages = [passage_of(trip, scenario, {}, INPUTS, scenario.start) for trip in trips(scenario, 1)]
+    stood = [(each, next(each.rests())) for each in passages if violations(each)]
+    assert stood
+    for passage, (begin_s, _) in stood:
+        assert violations(replace(passage, end_s=begin_s + 1)) == violations(passage)
 
 
 def test_same_seed_same_suite() -> None:
