@@ -41,7 +41,7 @@ class StopLine:
         if rest is None or stood_s < scene.crossing.min_stand_s:
             return None
         moment = rest[1]
-        past_m = _stood_past_m(crossing, rest)
+        past_m = _past_m(crossing, rest, scene)
         version = self._law.on(moment.at.astimezone(scene.zone).date())
         if version is None:
             return None
@@ -72,10 +72,11 @@ def _may_not_cross(crossing: Crossing) -> bool:
     return spell is not None and spell.state is not LightState.GREEN and not crossing.ran_red
 
 
-def _stood_past_m(crossing: Crossing, rest: tuple[TrackPoint, TrackPoint]) -> float:
-    """How far past the line it stood, whatever it crept before and after."""
+def _past_m(crossing: Crossing, rest: tuple[TrackPoint, TrackPoint], scene: Scene) -> float:
+    """How far past the line it was when its rest ended; where it stood on the line, that, however far it crept then."""
     begin, end = (crossing.points.index(point) for point in rest)
-    return median(crossing.past_m[begin : end + 1])
+    stood_m = median(crossing.past_m[begin : end + 1])
+    return crossing.past_m[end] if stood_m >= scene.crossing.hysteresis_m else stood_m
 
 
 def _surely_past(past_m: float, crossing: Crossing, scene: Scene) -> float:
