@@ -199,7 +199,9 @@ class Composer:
             return self._dated_sample()
         colour = COLOURS[int(rng.choice(len(COLOURS), p=[SHARES[c] for c in COLOURS]))]
         vehicle: Vehicle = "motorcycle" if rng.random() < 0.55 else "car"
-        date = (int(rng.integers(1, 13)), int(rng.integers(*YEARS))) if rng.random() < 0.87 else None
+        # as many months with a 1 in front as with a 0: who expects a 0 takes the lit rim of a pressed 1 for one
+        month = int(rng.integers(10, 13) if rng.random() < 0.5 else rng.integers(1, 10))
+        date = (month, int(rng.integers(*YEARS))) if rng.random() < 0.87 else None
         flat = self._flat(PlateSpec(random_text(rng), date, colour, self._style(colour), vehicle), FLAT_DATED_HEIGHT)
         canvas, corners = self._surround(flat)
         width_px = self._distance(70 if self._hard else 130, 330)
