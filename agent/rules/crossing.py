@@ -7,12 +7,11 @@ from dataclasses import dataclass
 
 from agent.calibration import Calibration
 from agent.markings import Lane, Line, SignalHead
-from agent.plate import VehicleClass, voted_class
+from agent.plate_height import measured_height_m
 from agent.rules.path import NS, crossed, longest_rest, on_road, past_line_m
 from agent.scene import Scene
 from agent.signal import LightHistory, Signals
 from agent.types import PlateVote, Track, TrackPoint, ViolationKind
-from agent.vehicle import plate_height_m, shows_front
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +25,7 @@ class Crossing:
     past_m: tuple[float, ...]
     """How far each point is past the line, metres; negative: before it."""
     doubt_m: float
-    """Standard error of that at the line: nobody sees how high a plate hangs."""
+    """Standard error of that at the line, by the doubt how high its plate hangs."""
     before: int
     """Index of the last point before the line."""
     after: int
@@ -55,7 +54,7 @@ def find_crossing(
         governed = scene.signal_of(lane)
         light = signals.get(governed[0].id) if governed else None
         if governed and light and lane.subject_to(kind):
-            found = _crossing(track, voted_class(vote), lane, *governed, light, scene, scene.calibration)
+            found = _crossing(track, vote, lane, *governed, light, scene, scene.calibration)
             if found:
                 return found
     return None
@@ -63,7 +62,7 @@ def find_crossing(
 
 def _crossing(
     track: Track,
-    vehicle: VehicleClass,
+    vote: PlateVote,
     lane: Lane,
     signal: SignalHead,
     line: Line,
@@ -74,7 +73,7 @@ def _crossing(
     points = on_road(track, calibration)
     if not points:
         return None
-    height_m, error_m = plate_height_m(vehicle, shows_front(points))
+    height_m, error_m = measured_height_m(points, vote, calibration, scene.picture.width)
     past_m = past_line_m(points, line, lane, calibration, height_m)
     found = crossed(past_m, scene.crossing.hysteresis_m)
     if found is None or scene.lane_at(points[found[0]].detection.box.centre) is not lane:

@@ -7,12 +7,9 @@ pixel is worth there on the road. Three things make the result uncertain, and th
                less than the site file says. Residuals that hang together (a detector that sits low for some frames, a
                pole that sways) say less: they are taken for a first-order process with their own lag-one correlation.
   calibration  what the speed would be were each mark off by its standard error.
-  heights      the plate's above the road, which no camera sees, and the camera's own. Two things tell it: how high
-               plates of its class hang, front or rear; and how wide it looks, for the law says how wide it is, and what
-               a plate that hangs higher gains in way over the road, it gains in width. Each is weighed by its error.
+  heights      the plate's above the road, as `agent.plate_height` measures it, and the camera's own.
 
-The interval is two-sided, 95 %. Docs: docs/adr/0007-speed-only-above-doubt.md,
-docs/adr/0026-the-plate-is-a-ruler.md.
+The interval is two-sided, 95 %. Docs: docs/adr/0007-speed-only-above-doubt.md.
 """
 
 from __future__ import annotations
@@ -24,13 +21,11 @@ from math import hypot, sqrt
 import numpy as np
 from numpy.typing import NDArray
 
-from agent.calibration import Calibration
 from agent.geometry import Homography, project
 from agent.markings import Lane
-from agent.plate import voted_class
+from agent.plate_height import measured_road_share
 from agent.scene import Scene
 from agent.types import PlateVote, Point, TrackPoint
-from agent.vehicle import plate_height_m, plate_width_m, ruler, shows_front
 
 Floats = NDArray[np.float64]
 
@@ -39,12 +34,6 @@ _Z95 = 1.96
 _STUDENT = 2.72
 """Student's 97.5 % quantile is 1.96 + 2.72 / freedom to 0.01, from 8 degrees of freedom on."""
 _MOST_CORRELATED = 0.95
-_EDGE_ERROR = 0.7 / 640
-"""Standard error of a plate's width as it is found, as a share of the picture's: the detector sees all pictures 640
-pixels wide, and on rendered frames a plate's width there is off by 0.7 over all its frames."""
-_AGREE = 3.0
-"""Standard errors by which a plate's width may contradict its usual height; beyond, it is a plate of another size, or
-was not found edge to edge, and only the usual height counts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +85,7 @@ def measure(points: Sequence[TrackPoint], lane: Lane, scene: Scene, vote: PlateV
     errors = np.hypot(errors, _slope(times, places, errors) * settings.time_error_s)
     slope = _fit(times, places, errors)
     moved = [_slope(times, _along(h, centres, lane.direction), errors) for h in scene.calibration.alternatives]
-    share, share_error = _road_share(points, scene, scene.calibration, vote)
+    share, share_error = measured_road_share(points, vote, scene.calibration, scene.picture.width)
     path_m = abs(float(places[-1] - places[0])) * share
     if path_m < settings.min_path_m or slope.value == 0:
         return None
@@ -113,24 +102,6 @@ def measure(points: Sequence[TrackPoint], lane: Lane, scene: Scene, vote: PlateV
         path_m=path_m,
         points=len(points),
     )
-
-
-def _road_share(
-    points: Sequence[TrackPoint], scene: Scene, calibration: Calibration, vote: PlateVote
-) -> tuple[float, float]:
-    """What share of a way measured by the plate's line of sight the plate really went, and its standard error."""
-    kind = voted_class(vote)
-    usual, usual_error = calibration.road_share(*plate_height_m(kind, shows_front(points)))
-    seen = ruler(points, calibration)
-    if seen is None:
-        return usual, usual_error
-    width_m, size_error = plate_width_m(kind, vote.colour)
-    by_width = width_m / seen.width_m
-    error = by_width * hypot(size_error, _EDGE_ERROR * scene.picture.width / seen.width_px)
-    if abs(by_width - usual) > _AGREE * hypot(usual_error, error):
-        return usual, usual_error
-    weight = usual_error**2 / (usual_error**2 + error**2)
-    return usual + weight * (by_width - usual), sqrt(1 - weight) * usual_error
 
 
 def _centre(point: TrackPoint) -> Point:

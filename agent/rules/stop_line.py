@@ -18,8 +18,8 @@ from agent.signal import Signals
 from agent.types import LightState, PlateVote, Track, TrackPoint, Violation, ViolationKind
 
 _SURE = 1.3
-"""Standard errors that a plate has to be past the line, one in ten beyond them: one that waits 0.7 m before the line,
-as many do, is then three from being accused."""
+"""Standard errors that a plate has to be past the line, one in ten beyond them: at the usual doubt of 0.5 m, one that
+waits 0.7 m before the line, as many do, is then three from being accused."""
 
 
 class StopLine:
