@@ -18,6 +18,8 @@ log = logging.getLogger(__name__)
 Sleep: TypeAlias = Callable[[float], Awaitable[None]]
 
 FIRST_WAIT_S = 0.5
+AT_ONCE = 32
+"""Webhooks under way together: the time that httpx takes for one grows with all that wait for a connection."""
 LONGEST_WAIT_S = 15.0
 """Shorter than Meta's, so that a dispatcher started again in the demo hears soon."""
 
@@ -42,6 +44,7 @@ class Courier:
         self._sleep = sleep
         self._client = httpx.AsyncClient(transport=transport, timeout=10.0, trust_env=False)
         self._tasks: set[asyncio.Task[None]] = set()
+        self._lines = asyncio.Semaphore(AT_ONCE)
         self._subscribed = asyncio.Event()
         self.url: str | None = None
         self.last_handshake = "none yet"
@@ -110,7 +113,8 @@ class Courier:
         }
         webhook.attempts += 1
         try:
-            answer = await self._client.post(str(self.url), content=webhook.content, headers=headers)
+            async with self._lines:
+                answer = await self._client.post(str(self.url), content=webhook.content, headers=headers)
         except httpx.HTTPError as error:
             webhook.last = type(error).__name__
             return False
