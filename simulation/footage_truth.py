@@ -91,14 +91,15 @@ def _line(passage: Passage, seen: Sightings) -> dict[str, Any]:
 
 def _is_shown(violation: TrueViolation, passage: Passage, seen: Sightings) -> bool:
     """Whether the camera sees it: not where a bus hides half of a stand, or all but a few metres of the way, nor where
-    the line is so far off that no plate is found there any more."""
+    the line or the stand is so far off that no plate is found there any more."""
     fps = passage.scenario.fps
     if violation.kind is ViolationKind.RED_LIGHT:
         return _is_seen_behind(violation.at_s, passage, seen)
     stand = next((rest for rest in passage.rests() if rest[1] == violation.at_s), None)
     if violation.kind in _STANDING and stand:
         frames = range(ceil(stand[0] * fps), floor(stand[1] * fps) + 1)
-        return 2 * sum(frame in seen for frame in frames) >= len(frames)
+        found = [frame for frame in frames if frame in seen and _is_found(seen[frame])]
+        return 2 * len(found) >= len(frames)
     if violation.kind not in _ON_THE_WAY:
         return True
     begin, end = (passage.trip.plate_m(moment_s) for moment_s in (passage.begin_s, passage.end_s))
@@ -111,7 +112,7 @@ def _is_seen_behind(line_s: float, passage: Passage, seen: Sightings) -> bool:
     behind_m = passage.scenario.crossing.clear_m + _BEHIND_M
     for frame, corners in seen.items():
         place = passage.trip.plate_m(frame / passage.scenario.fps)
-        if frame / passage.scenario.fps <= line_s or _width_px(corners) < FOLLOWED_PX or line is None or place is None:
+        if frame / passage.scenario.fps <= line_s or not _is_found(corners) or line is None or place is None:
             continue
         if abs(place[1] - line[1]) >= behind_m:
             return True
@@ -132,6 +133,10 @@ def _path(passage: Passage) -> Iterator[list[float]]:
     for moment_s in (*(passage.begin_s + n * _PATH_STEP_S for n in range(count + 1)), passage.end_s):
         if place := passage.trip.plate_m(moment_s):
             yield [round(moment_s, 3), *(round(value, 2) for value in place)]
+
+
+def _is_found(corners: Corners) -> bool:
+    return _width_px(corners) >= FOLLOWED_PX
 
 
 def _width_px(corners: Corners) -> float:

@@ -106,14 +106,15 @@ def test_truth_at_the_light(change: dict[str, object], expected: list[ViolationK
 
 
 def test_truth_says_what_the_camera_does_not_see() -> None:
-    """A stand that a bus hides would count as a miss."""
+    """A stand that a bus hides, or one too far off for any network to find the plate, would count as a miss."""
     stands = {"kind": "sedan", "lane": "L1", "speed_kmh": 36, "enters_at_s": 5.0}
     scenario = road(vehicles=[stands | {"stops": [{"past_line_m": 6.6, "until_s": 16.5}]}])
     (trip,) = cast = trips(scenario, 1)
     seen = _sighted(trip, scenario)
     first, last = min(seen), max(seen)
     hidden = {frame: corners for frame, corners in seen.items() if frame < first + 25 or frame > last - 25}
-    for places, shown in ((seen, True), (hidden, False)):
+    far_off = dict.fromkeys(seen, ((0.0, 0.0), (27.0, 0.0), (27.0, 8.0), (0.0, 8.0)))
+    for places, shown in ((seen, True), (hidden, False), (far_off, False)):
         (line,) = truth_lines(scenario, cast, {trip.id: places}, INPUTS)
         assert [(each["kind"], each["shown"]) for each in line["violations"]] == [("stop_line", shown)]
 
