@@ -96,10 +96,6 @@ class Page:
 
 
 HEAD = (
-    "| date | commit | what | stored before | violations | a second | dispatcher ms | database ms | a second of a core \
-| whatsapp ms | load |"
-)
-PAGES_HEAD = (
     "| date | commit | what | stored before | violations | a second | dispatcher ms | database ms | a second of a core "
     "| whatsapp ms | load |"
 )

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import cv2
-import httpx
 import numpy as np
 import pytest
 import yaml
@@ -17,6 +16,7 @@ from test_console import look, tab_to
 
 from dispatcher import cases
 from dispatcher.access.roles import Role
+from dispatcher.line import KeptLines
 from simulation.browser import Page
 from simulation.stack import get_json, post_json, wait_until
 from simulation.whatsapp.app import create_app
@@ -43,7 +43,7 @@ class Service:
 
     def __init__(self, folder: Path, whatsapp: str) -> None:
         self.whatsapp = whatsapp
-        self.world = World(folder, httpx.HTTPTransport(), whatsapp={"base_url": whatsapp})
+        self.world = World(folder, KeptLines(whatsapp, at_once=2, timeout_s=10.0), whatsapp={"base_url": whatsapp})
 
     def subscribe(self, address: str) -> None:
         said = {"url": f"{address}/webhook", "verify_token": "sim-verify-token"}
