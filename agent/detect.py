@@ -9,7 +9,6 @@ the plate's upright box are, and where its four corners are, all in units of the
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import NamedTuple
 
 import cv2
@@ -107,8 +106,11 @@ def suppress(found: Candidates) -> Candidates:
     return Candidates(found.scores[chosen], found.boxes[chosen], found.corners[chosen])
 
 
-def to_detections(found: Candidates, letterbox: Letterbox, width: int, height: int) -> tuple[Detection, ...]:
-    """Plates in pixels of the original picture, boxes cut at its edges; largest score x area first."""
+def to_detections(
+    found: Candidates, letterbox: Letterbox, width: int, height: int, threshold: float = 0.0
+) -> tuple[Detection, ...]:
+    """Plates in pixels of the original picture, boxes cut at its edges; largest score x area first. Those below the
+    threshold are faint."""
     corners = letterbox.back(found.corners)
     boxes = letterbox.back(found.boxes.reshape(-1, 2, 2))
     boxes = np.clip(boxes, 0, np.array((width, height), np.float32))
@@ -117,6 +119,7 @@ def to_detections(found: Candidates, letterbox: Letterbox, width: int, height: i
             Box(*(float(v) for v in box.reshape(4))),
             (Point(*quad[0].tolist()), Point(*quad[1].tolist()), Point(*quad[2].tolist()), Point(*quad[3].tolist())),
             float(score),
+            faint=float(score) < threshold,
         )
         for score, box, quad in zip(found.scores, boxes, corners, strict=True)
     ]
@@ -153,8 +156,7 @@ class PlateDetector:
         canvas, letterbox = fit(image, self._width, self._height, share)
         least = min(FAINT, self._threshold) if self._stills else self._threshold
         found = suppress(decode(self._network.run(canvas), self._strides, least))
-        plates = to_detections(found, letterbox, image.shape[1], image.shape[0])
-        return tuple(replace(plate, faint=plate.score < self._threshold) for plate in plates)
+        return to_detections(found, letterbox, image.shape[1], image.shape[0], self._threshold)
 
 
 def _over(plates: Sequence[Detection], others: Sequence[Detection]) -> tuple[Detection, ...]:

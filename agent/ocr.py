@@ -42,7 +42,6 @@ SURE_EXPIRY = 0.9
 SECOND_LOOK = 0.08
 """Mean distance, in heights of the crop, between a plate's corners and where they should be, from which on it is cut
 again: 4 pixels. From less on, distant plates are read worse: the surer of two answers is too often the wrong one."""
-
 DOUBTFUL = 0.95
 """A still whose best text is less probable than this is looked at again aside: whether the network sees the bar of a G
 depends on where it falls on its grid."""

@@ -156,7 +156,7 @@ def open_evidence(settings: Settings) -> EvidenceStore:
         raise ConfigError("evidence: the client of S3 is not installed; install cakra[s3]") from None
     secret_key_file = settings.s3.secret_key_file
     secret_key = read_secret(secret_key_file, "s3.secret_key_file") if secret_key_file else None
-    return EvidenceBucket(settings.evidence, settings.s3, secret_key)
+    return EvidenceBucket(settings.evidence, settings.s3, secret_key, utc_now)
 
 
 def load_audit(settings: Settings) -> Audit:

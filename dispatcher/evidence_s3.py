@@ -6,7 +6,7 @@ import base64
 from collections.abc import Callable, Iterator, Mapping, Set
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import PurePosixPath
 from typing import Any
 from urllib.parse import urlsplit
@@ -24,23 +24,15 @@ _AT_ONCE = 10
 """The library keeps so many connections."""
 _TRIES = 2
 """One lost connection is no fault; more than that, and the unit says the piece again later."""
-
-
 _PAUSE = timedelta(seconds=5)
 """A server that answered nothing of a handful is left alone for so long; the intake goes on without pictures."""
 _LATE = "S3: no answer in time"
 
 
-def _utc_now() -> datetime:
-    return datetime.now(UTC)
-
-
 class EvidenceBucket:
     """Pieces below the prefix of a bucket. The client is made for many threads, and connects when it is first used."""
 
-    def __init__(
-        self, url: str, settings: S3Settings, secret_key: str | None, clock: Callable[[], datetime] = _utc_now
-    ) -> None:
+    def __init__(self, url: str, settings: S3Settings, secret_key: str | None, clock: Callable[[], datetime]) -> None:
         """`url` is `s3://BUCKET/PREFIX`. Raises ConfigError."""
         place = urlsplit(url)
         self._bucket = place.netloc
