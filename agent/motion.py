@@ -24,6 +24,9 @@ _WIDEST_GATE_WIDTHS = 8.0
 _MOST_GROWTH = 0.6
 _SIZE_RATIO = 1.6
 """Neighbouring looks at one plate differ less in size than this."""
+_ASIDE_WIDTHS = 2.0
+"""So far beside the way it was on a plate may be found later, in its widths: 0.8 m, less than half a lane."""
+_FASTER = 1.2
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +110,18 @@ def misfit(prediction: Prediction, detection: Detection) -> float | None:
     place = hypot(along / prediction.along_px, across / prediction.across_px)
     size = abs(log(_size(detection.box) / prediction.size_px)) / log(_SIZE_RATIO)
     return hypot(place, 0.5 * size) if place <= 1 and size <= 1 else None
+
+
+def leads_to(points: Sequence[TrackPoint], later: TrackPoint, ground: Ground | None = None) -> bool:
+    """Whether what was seen so far may have come to a place on its way, as fast as it was or slower."""
+    here, there = points[-1].detection.box.centre, later.detection.box.centre
+    expected = predict(points, later.mono_ns, ground)
+    dx, dy = there.x - here.x, there.y - here.y
+    along = dx * expected.heading.x + dy * expected.heading.y
+    across = abs(dx * expected.heading.y - dy * expected.heading.x)
+    way = hypot(expected.centre.x - here.x, expected.centre.y - here.y)
+    width = max(later.detection.box.width, points[-1].detection.box.width)
+    return -_ASIDE_WIDTHS * width <= along <= _FASTER * way + width and across <= _ASIDE_WIDTHS * width
 
 
 def _size(box: Box) -> float:

@@ -1,8 +1,9 @@
-"""Whether a vehicle at rest that was hidden for long is the one that comes to light at its place (pure).
+"""Whether a vehicle that was hidden for long is the one that comes to light (pure).
 
-A bus that lets people out hides the car behind it for longer than any prediction holds. What stood there and what
-stands there then are one vehicle when they are in one place and two confident reads of each say the very same plate;
-one that drove up in the meantime has another plate, and one that has moved is not looked for.
+A bus that lets people out hides the car behind it for longer than any prediction holds, one beside it at a stop line
+while it rolls over the line. What was hidden and what comes to light are one vehicle when two confident reads of each
+say the very same plate, and it is found where it stood, or farther along the way it was on. One that drove up in the
+meantime has another plate.
 """
 
 from __future__ import annotations
@@ -11,9 +12,9 @@ from collections import Counter
 from collections.abc import Sequence
 from math import hypot
 
+from agent.motion import NS, Ground, leads_to
 from agent.types import Box, PlateRead, TrackPoint
 
-NS = 1_000_000_000
 _REST_S = 0.5
 """So long a plate has to have been in its place: walking pace is a width and a half in it."""
 _PLACE_WIDTHS = 0.25
@@ -39,9 +40,12 @@ def stands(points: Sequence[TrackPoint]) -> bool:
     return earlier is not None and all(_in_one_place(point, last) for point in (earlier, *lately))
 
 
-def is_same(hidden: Sequence[TrackPoint], come_to_light: Sequence[TrackPoint]) -> bool:
-    """Whether what stood in a place until it was hidden is what was found there afterwards."""
-    if not _in_one_place(hidden[-1], come_to_light[0]):
+def is_same(hidden: Sequence[TrackPoint], come_to_light: Sequence[TrackPoint], ground: Ground | None = None) -> bool:
+    """Whether what was hidden is what was found afterwards, where it stood or farther along its way."""
+    last, first = hidden[-1], come_to_light[0]
+    if last.mono_ns >= first.mono_ns:
+        return False
+    if not (_in_one_place(last, first) if stands(hidden) else leads_to(hidden, first, ground)):
         return False
     plate = settled_plate(hidden)
     return plate is not None and plate == settled_plate(come_to_light)

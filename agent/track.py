@@ -4,7 +4,7 @@ Each frame's detections are matched to the predicted places of the open tracks. 
 tracks could claim one plate, or one track two plates, and neither fits distinctly better, nobody gets it this frame
 and the tracks coast on until the vehicles part. So a merge or an occlusion costs a few points, and never a swap.
 The last guard are the reads: a track whose plate turns into another one is broken, ends there, and never accuses.
-They also join what an occlusion has parted, where a vehicle stood still behind it (`agent.rest`).
+They also join what an occlusion has parted (`agent.rest`).
 """
 
 from __future__ import annotations
@@ -27,8 +27,10 @@ class TrackerSettings:
     """How long and how much a tracker remembers."""
 
     max_gap_s: float = 0.8
-    """A vehicle hidden for longer is a new one: behind a bus at walking pace it takes longer, but then nothing
-    tells it from the next."""
+    """A vehicle hidden for longer is a new one, unless its plate says that it is not."""
+    max_moving_gap_s: float = 3.0
+    """One that drove when it was hidden is the same for so long, if it is found on its way with its plate: a bus beside
+    it that rolls up to the stop line as well. In 3 s one that drives on has left the picture by itself."""
     max_rest_gap_s: float = 8.0
     """One that stood when it was hidden is the same for so long, if it is found in its place with its plate: a bus
     that lets people out. The ring keeps pictures for 12 s, so that of those before it was hidden some are left."""
@@ -77,7 +79,7 @@ class Tracker:
         self._ground = ground
         self._open: dict[int, Track] = {}
         self._hidden: dict[int, Track] = {}
-        """Those that stood when they were hidden: nothing is matched to them, but what is read may join them."""
+        """Those whose plate is known: nothing is matched to them any more, but what is read may join them."""
         self._next_id = 1
 
     def update(
@@ -115,7 +117,7 @@ class Tracker:
     def _joined(self, track_id: int) -> int:
         """The id of the track after it was joined to the hidden one that it goes on from, if there is one."""
         later = self._open[track_id]
-        earlier = next((each for each in self._hidden.values() if is_same(each.points, later.points)), None)
+        earlier = next((each for each in self._hidden.values() if self._is_same(each, later)), None)
         if earlier is None or later.broken:
             return track_id
         del self._open[track_id], self._hidden[earlier.track_id]
@@ -132,7 +134,7 @@ class Tracker:
         return closed
 
     def _close_old(self, mono_ns: int) -> tuple[Track, ...]:
-        """End those that were not seen for too long; those that stood still, later."""
+        """End those that were not seen for too long; those that may come to light, later."""
         gone = [track for track in self._hidden.values() if self._is_gone(track, mono_ns)]
         ended = [track for track in self._open.values() if self._has_ended(track, mono_ns)]
         hidden = [track for track in ended if self._may_come_to_light(track, mono_ns)]
@@ -145,12 +147,17 @@ class Tracker:
 
     def _may_come_to_light(self, track: Track, mono_ns: int) -> bool:
         is_whole = not track.broken and not self._is_gone(track, mono_ns)
-        return is_whole and stands(track.points) and settled_plate(track.points) is not None
+        return is_whole and settled_plate(track.points) is not None
+
+    def _is_same(self, hidden: Track, later: Track) -> bool:
+        return is_same(hidden.points, later.points, self._ground)
 
     def _is_gone(self, track: Track, mono_ns: int) -> bool:
-        """Whether a vehicle that stood has been hidden, or in view, for too long to wait for it."""
+        """Whether a vehicle has been hidden, or in view, for too long to wait for it."""
         is_old = mono_ns - track.points[0].mono_ns > self._settings.max_duration_s * NS
-        return is_old or mono_ns - track.points[-1].mono_ns > self._settings.max_rest_gap_s * NS
+        at_rest = stands(track.points)
+        longest_s = self._settings.max_rest_gap_s if at_rest else self._settings.max_moving_gap_s
+        return is_old or mono_ns - track.points[-1].mono_ns > longest_s * NS
 
     def _has_ended(self, track: Track, mono_ns: int) -> bool:
         gap_s = (mono_ns - track.points[-1].mono_ns) / NS

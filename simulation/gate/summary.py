@@ -18,6 +18,8 @@ class Targets:
     """Share of accepted findings that are right: a wrong accusation is worse than a miss."""
     recall: float = 0.95
     """Share of offenders found whose plate is 70 px wide and clean."""
+    unexplained: int = 0
+    """Offenders of these about whom nothing was said: the rest is in review, or rejected with a reason."""
     speed_median: float = 0.02
     speed_p95: float = 0.04
     coverage: tuple[float, float] = (0.93, 0.97)
@@ -68,6 +70,8 @@ def shortfalls(results: Sequence[CaseResult], targets: Targets = TARGETS) -> Ite
             yield f"{kind}: precision {tally.precision:.3f}, {tally.accepted - tally.right} wrongly accused"
         if tally.recall is not None and tally.recall < targets.recall:
             yield f"{kind}: recall {tally.recall:.3f}, {tally.counted - tally.found} of {tally.counted} not accepted"
+        if tally.unexplained > targets.unexplained:
+            yield f"{kind}: {tally.unexplained} offenders without any finding"
     speed = speed_figures(results)
     if speed:
         yield from _speed_shortfalls(speed, targets)

@@ -174,12 +174,13 @@ def result(decided: list[Decision], vehicles: list[Vehicle], out: Path) -> CaseR
 
 
 def test_what_falls_short_is_said(tmp_path: Path) -> None:
-    """A version that accuses wrongly or misses many would pass."""
+    """A version that accuses wrongly, misses many, or cannot say why it misses one, would pass."""
     wrong = result([decision(plate="B1234XYV")], [vehicle()], tmp_path)
     lines = list(shortfalls([wrong]))
     assert len(lines) == 2
     assert "1 wrongly accused" in lines[0]
     assert "1 of 1 not accepted" in lines[1]
+    assert list(shortfalls([result([], [vehicle()], tmp_path)]))[1] == "speed: 1 offenders without any finding"
     assert figure_rows([wrong])[1][:8] == ("speed", "1", "1", "1", "0", "1", "0", "0.000")
     assert list(shortfalls([result([decision()], [vehicle()], tmp_path)])) == []
 
