@@ -121,7 +121,7 @@ def leads_to(points: Sequence[TrackPoint], later: TrackPoint, ground: Ground | N
     across = abs(dx * expected.heading.y - dy * expected.heading.x)
     way = hypot(expected.centre.x - here.x, expected.centre.y - here.y)
     width = max(later.detection.box.width, points[-1].detection.box.width)
-    return -_ASIDE_WIDTHS * width <= along <= _FASTER * way + width and across <= _ASIDE_WIDTHS * width
+    return -width / 4 <= along <= _FASTER * way + width and across <= _ASIDE_WIDTHS * width
 
 
 def _size(box: Box) -> float:

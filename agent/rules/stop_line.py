@@ -68,8 +68,11 @@ class StopLine:
 
 
 def _may_not_cross(crossing: Crossing) -> bool:
-    spell = crossing.light.at(crossing.points[crossing.before].mono_ns)
-    return spell is not None and spell.state is not LightState.GREEN and not crossing.ran_red
+    """Whether the light surely was not green when it crossed, nor in the frame after, should that be one much later."""
+    before, after = (crossing.light.at(crossing.points[i].mono_ns) for i in (crossing.before, crossing.after))
+    if before is None or any(spell and spell.state is LightState.GREEN for spell in (before, after)):
+        return False
+    return not crossing.ran_red
 
 
 def _past_m(crossing: Crossing, rest: tuple[TrackPoint, TrackPoint], scene: Scene) -> float:

@@ -1,4 +1,4 @@
-"""Vehicles at rest that something hides: who comes to light is the one that stood there, or another."""
+"""Vehicles that something hides: who comes to light is the one that was there, or another."""
 
 from __future__ import annotations
 
@@ -16,6 +16,8 @@ OURS, NEXT = read("B1234XYZ"), read("B1299ABC")
 Look = tuple[Detection, PlateRead] | None
 SEEN, UNSEEN = [(HERE, OURS)] * 15, [None] * 50
 """1.2 s in sight, and 4 s behind a bus."""
+COMING: list[Look] = [(plate(100, 40 + 4 * n), OURS) for n in range(16)]
+"""A plate's half width a frame, down the picture."""
 
 
 def follow(looks: list[Look]) -> list[Track]:
@@ -63,8 +65,25 @@ def test_what_may_be_another_vehicle_is_one(afterwards: list[Look]) -> None:
 
 def test_who_drove_when_hidden_is_not_waited_for() -> None:
     """A car that went on behind the bus, and a second of the same plate that comes, are two passages."""
-    moving: list[Look] = [(plate(100, 40 + 4 * n), OURS) for n in range(16)]
-    assert len(follow([*moving, *UNSEEN, *SEEN])) == 2
+    assert len(follow([*COMING, *UNSEEN, *SEEN])) == 2
+
+
+def test_who_rolled_on_behind_a_bus_is_one_vehicle() -> None:
+    """Whose crossing of the stop line a bus hides would be another that stands past it, whom nobody saw cross."""
+    for y in (104, 130, 180):
+        (track,) = follow([*COMING, *UNSEEN[:25], *[(plate(100, y), OURS)] * 15])
+        assert list(frames_of(track)) == [*range(16), *range(41, 56)]
+
+
+@pytest.mark.parametrize(
+    "afterwards",
+    [(plate(100, 180), NEXT), (plate(100, 180), read("B1234XYV")), (plate(100, 60), OURS), (plate(290, 180), OURS),
+     (plate(100, 420), OURS)],
+    ids=["another plate", "one character", "behind", "beside", "too far"],
+)  # fmt: skip
+def test_who_cannot_have_come_from_there_is_another(afterwards: Look) -> None:
+    """A neighbour of nearly the same plate would have crossed the line that the hidden one was to cross."""
+    assert len(follow([*COMING, *UNSEEN[:25], *[afterwards] * 15])) == 2
 
 
 def test_nobody_is_waited_for_for_ever() -> None:

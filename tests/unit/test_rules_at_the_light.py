@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime
 from random import Random
 
@@ -40,9 +41,9 @@ def light(*changes: tuple[float, LightState], until_s: float = 40.0) -> Signals:
 
 
 def through(crosses_at_s: float, speed_mps: float = 10.0, seconds: float | None = None) -> Track:
-    """Drives down the lane at constant speed and over the line at a moment."""
+    """Drives down the lane at constant speed; in the frame of that moment it is just over the line."""
     seconds = seconds or crosses_at_s + 2
-    return follow(TUESDAY_24TH, lambda s: Point(150, LINE_Y + 10 * speed_mps * (s - crosses_at_s)), seconds)
+    return follow(TUESDAY_24TH, lambda s: Point(150, LINE_Y + 10 * speed_mps * (s - crosses_at_s + 0.01)), seconds)
 
 
 def halts(stands_at_m: float, arrives_at_s: float, seconds: float, goes_at_s: float = 99.0) -> Track:
@@ -139,6 +140,15 @@ def test_an_occlusion_at_the_line_counts_for_the_driver() -> None:
     assert red_light(seen, light((0, YELLOW), (4.0, RED))) is not None
     assert red_light(hidden, light((0, YELLOW), (4.0, RED))) is None
     assert red_light(hidden, light((0, YELLOW), (3.5, RED))) is not None
+
+
+@pytest.mark.parametrize(("green_from_s", "guilty"), [(4.6, False), (30, True)])
+def test_who_may_have_crossed_on_green_behind_a_bus_is_free(green_from_s: float, guilty: bool) -> None:
+    """Red when it was last seen before the line, green when it is seen again: nobody knows when it crossed."""
+    signals = light((0, RED), (green_from_s, GREEN), (green_from_s + 3, YELLOW), (green_from_s + 4, RED))
+    seen = halts(2.0, 5, 20)
+    hidden = replace(seen, points=tuple(p for p in seen.points if not 4.4 < p.mono_ns / 1e9 < 5.5))
+    assert (stop_line(hidden, signals) is not None) == guilty
 
 
 def test_stop_line_finding() -> None:
