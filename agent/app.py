@@ -39,7 +39,7 @@ from agent.scene import Scene
 from agent.settings import load_yaml
 from agent.tflite import Network
 from agent.track import Tracker
-from agent.types import Cuts, Detector, Frame, Lights, Reader, ViolationKind
+from agent.types import Box, Cuts, Detector, Frame, Lights, Reader, ViolationKind
 from agent.uplink import Uplink
 from agent.validate import Thresholds
 from wire.canonical import canonical_json, sha256_hex
@@ -69,12 +69,15 @@ def model_settings(folder: Path | None, threads: int) -> ModelSettings:
     return ModelSettings(threads=threads) if folder is None else ModelSettings.of_folder(folder, threads)
 
 
-def load_networks(settings: ModelSettings, grammar: str = "id", *, dated: bool = True, stills: bool = True) -> Networks:
-    """`dated`: whether expiry lines are read, too. `stills`: for single pictures, not footage. Raises ModelError."""
+def load_networks(
+    settings: ModelSettings, grammar: str = "id", *, dated: bool = True, stills: bool = True, road: Box | None = None
+) -> Networks:
+    """`dated`: whether expiry lines are read, too. `stills`: for single pictures, not footage. `road`: where it is in
+    all pictures. Raises ModelError."""
     detector, reader = (Network.load(path, settings.threads) for path in (settings.detector, settings.reader))
     digests = {network.manifest["name"]: network.manifest["sha256"] for network in (detector, reader)}
     return Networks(
-        PlateDetector(detector, stills=stills),
+        PlateDetector(detector, stills=stills, road=road),
         PlateReader(reader, GRAMMARS[grammar], dated=dated, stills=stills),
         digests,
     )
@@ -82,7 +85,7 @@ def load_networks(settings: ModelSettings, grammar: str = "id", *, dated: bool =
 
 def _networks_for(scene: Scene, settings: ModelSettings) -> Networks:
     """Expiry lines cost as much as the number: they are read where a rule asks for them. Raises ModelError."""
-    return load_networks(settings, dated=ViolationKind.EXPIRY in scene.rules, stills=False)
+    return load_networks(settings, dated=ViolationKind.EXPIRY in scene.rules, stills=False, road=scene.road)
 
 
 @dataclass(frozen=True, slots=True)

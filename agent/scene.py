@@ -28,7 +28,7 @@ from agent.rule_settings import (
 )
 from agent.scene_faults import faults
 from agent.settings import load_yaml
-from agent.types import Point, ViolationKind
+from agent.types import Box, Point, ViolationKind
 
 Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
 
@@ -98,6 +98,12 @@ class Scene(SitePart):
     def lane_at(self, point: Point) -> Lane | None:
         """The first lane that holds the point."""
         return next((lane for lane in self.lanes if lane.holds(point)), None)
+
+    @cached_property
+    def road(self) -> Box:
+        """The part of the picture in which the lanes lie."""
+        xs, ys = zip(*(corner for lane in self.lanes for corner in lane.polygon), strict=True)
+        return Box(min(xs), min(ys), max(xs), max(ys))
 
     def watches(self, point: Point) -> bool:
         """Whether a rule may look at what is there."""

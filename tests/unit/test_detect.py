@@ -159,6 +159,18 @@ def test_threshold_of_the_config_wins(detector: PlateDetector) -> None:
     assert strict.detect(street(((500, 400, 60, PlateColour.WHITE),))) == ()
 
 
+def test_distant_plates_of_a_wide_picture_are_found(detector: PlateDetector) -> None:
+    """On a road with three lanes a plate would be found only where it is 54 pixels wide, after half of its way."""
+    picture = np.full((1080, 1920, 3), 120, np.uint8)
+    picture[200:920, 400:1680] = street(((500, 300, 12, PlateColour.WHITE), (640, 690, 30, PlateColour.WHITE)))
+    road = Box(300, 200, 1900, 1080)
+    far, near = Box(900, 500, 936, 512), Box(1040, 890, 1130, 920)
+    found = PlateDetector(Network.load(MODEL), road=road).detect(picture)
+    assert [max(plate.box.iou(truth) for plate in found) > 0.6 for truth in (far, near)] == [True, True]
+    assert len(found) == 2
+    assert not any(plate.box.iou(far) > 0.3 for plate in detector.detect(picture))
+
+
 class FarsightedNetwork:
     """Finds a plate in the middle of a picture that does not fill the network's, and none in one that does."""
 
