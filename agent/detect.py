@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from math import ceil
 from typing import NamedTuple
 
 import cv2
@@ -159,23 +160,34 @@ class PlateDetector:
             return plates
         return _over([plate for plate in self._look(image, 0.5) if plate.box.width * scale > WIDEST_PX], plates)
 
-    def _look_closer(self, image: Image) -> list[Detection]:
+    def _look_closer(self, image: Image) -> tuple[Detection, ...]:
         """What is found at CLOSER where the road begins, unless all is seen so large already; whole plates only."""
         tall, wide = image.shape[:2]
         width, height = (min(round(most / CLOSER), side) for most, side in ((self._width, wide), (self._height, tall)))
         if self._road is None or (width == wide and height == tall):
-            return []
-        left = min(max(round(self._road.centre.x - width / 2), 0), wide - width)
+            return ()
         top = min(max(round(self._road.y1), 0), tall - height)
-        found = self._look(image[top : top + height, left : left + width], 1.0)
-        whole = (each for each in found if _is_inside(each.box, width, height))
-        return [_shifted(each, left, top) for each in whole]
+        found: tuple[Detection, ...] = ()
+        for left in _begins(self._road, width, wide):
+            plates = self._look(image[top : top + height, left : left + width], 1.0)
+            whole = (each for each in plates if _is_inside(each.box, width, height))
+            found = _over(found, [_shifted(each, left, top) for each in whole])
+        return found
 
     def _look(self, image: Image, share: float) -> tuple[Detection, ...]:
         canvas, letterbox = fit(image, self._width, self._height, share)
         least = min(FAINT, self._threshold) if self._stills else self._threshold
         found = suppress(decode(self._network.run(canvas), self._strides, least))
         return to_detections(found, letterbox, image.shape[1], image.shape[0], self._threshold)
+
+
+def _begins(road: Box, width: int, wide: int) -> list[int]:
+    """Where windows of that width begin that lie evenly over the road, in a picture so `wide`."""
+    first, last = max(0, round(road.x1)), min(wide, round(road.x2))
+    count = max(1, ceil((last - first) / width))
+    spare = last - first - width
+    lefts = (first + spare / 2 if count == 1 else first + spare * n / (count - 1) for n in range(count))
+    return [min(max(round(left), 0), wide - width) for left in lefts]
 
 
 def _is_inside(box: Box, width: int, height: int) -> bool:

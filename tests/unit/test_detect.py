@@ -165,7 +165,9 @@ def test_distant_plates_of_a_wide_picture_are_found(detector: PlateDetector) -> 
     picture[200:920, 400:1680] = street(((500, 300, 12, PlateColour.WHITE), (640, 690, 30, PlateColour.WHITE)))
     road = Box(300, 200, 1900, 1080)
     far, near = Box(900, 500, 936, 512), Box(1040, 890, 1130, 920)
-    found = PlateDetector(Network.load(MODEL), road=road).detect(picture)
+    near_and_far = PlateDetector(Network.load(MODEL), road=road)
+    assert len(near_and_far.detect(np.roll(picture, 500, axis=1))) == 2, "at the right edge, too"
+    found = near_and_far.detect(picture)
     assert [max(plate.box.iou(truth) for plate in found) > 0.6 for truth in (far, near)] == [True, True]
     assert len(found) == 2
     assert not any(plate.box.iou(far) > 0.3 for plate in detector.detect(picture))
