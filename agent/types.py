@@ -240,6 +240,8 @@ class Violation:
     """What was measured and the rule's inputs, name and printed value with unit, in a fixed order."""
     frames: tuple[tuple[str, int], ...] = ()
     """The frames that show it, in time order: `before`, `at`, `after`, and their numbers."""
+    witnessed: bool = True
+    """Whether all was seen that makes it one; what was hidden nobody finds in its pictures either."""
 
 
 class Outcome(StrEnum):

@@ -27,6 +27,8 @@ class Reason(StrEnum):
     """No text, or one less likely than not."""
     TRACK_BROKEN = "track_broken"
     """The plate changed inside the track: it may be two vehicles."""
+    NOT_WITNESSED = "not_witnessed"
+    """What makes it a violation was hidden: who stands past a stop line may have crossed it on green."""
     DUPLICATE = "duplicate"
     """The same plate was found doing the same a short while ago."""
     PLATE_UNCERTAIN = "plate_uncertain"
@@ -57,7 +59,7 @@ class Reason(StrEnum):
     """The unit does not know the time well enough for a rule with hours."""
 
 
-_REJECTING = frozenset({Reason.PLATE_UNREADABLE, Reason.TRACK_BROKEN, Reason.DUPLICATE})
+_REJECTING = frozenset({Reason.PLATE_UNREADABLE, Reason.TRACK_BROKEN, Reason.NOT_WITNESSED, Reason.DUPLICATE})
 _TIME_BOUND = frozenset({ViolationKind.ODD_EVEN, ViolationKind.BUS_LANE, ViolationKind.STOPPING, ViolationKind.EXPIRY})
 """Rules that go by the hour or the day; the others measure durations, for which the clock need not be right."""
 
@@ -151,6 +153,8 @@ def _about_track(violation: Violation, track: Track, thresholds: Thresholds, rec
         yield Reason.PLATE_UNREADABLE
     if track.broken:
         yield Reason.TRACK_BROKEN
+    if not violation.witnessed:
+        yield Reason.NOT_WITNESSED
     if recent.holds(violation.kind, vote.text, violation.at):
         yield Reason.DUPLICATE
 

@@ -26,8 +26,10 @@ class Crossing:
     """How far each point is past the line, metres; negative: before it."""
     doubt_m: float
     """Standard error of that at the line, by the doubt how high its plate hangs."""
+    seen: bool
+    """Whether it was seen before the line, and so crossing it."""
     before: int
-    """Index of the last point before the line."""
+    """Index of the last point before the line; of the first one where none is."""
     after: int
     """Index of the first point past it."""
     cleared: int | None
@@ -36,7 +38,7 @@ class Crossing:
     @property
     def ran_red(self) -> bool:
         """Whether it was the same red from before the line until the vehicle had left it behind."""
-        if self.cleared is None:
+        if self.cleared is None or not self.seen:
             return False
         first = self.light.at(self.points[self.before].mono_ns)
         last_ns = self.points[self.cleared].mono_ns
@@ -46,7 +48,7 @@ class Crossing:
 def find_crossing(
     track: Track, vote: PlateVote, scene: Scene, signals: Signals, kind: ViolationKind
 ) -> Crossing | None:
-    """Where the track crosses a stop line that holds for it; None: nowhere, or it was past it from the start, or
+    """Where the track crosses a stop line that holds for it, or that it was past from the start; None: nowhere, or
     nothing is known of the light."""
     if scene.calibration is None:
         return None
@@ -75,7 +77,8 @@ def _crossing(
         return None
     height_m, error_m = measured_height_m(points, vote, calibration, scene.picture.width)
     past_m = past_line_m(points, line, lane, calibration, height_m)
-    found = crossed(past_m, scene.crossing.hysteresis_m)
+    over = crossed(past_m, scene.crossing.hysteresis_m)
+    found = over or ((0, 0) if past_m[0] > -scene.crossing.hysteresis_m else None)
     if found is None or scene.lane_at(points[found[0]].detection.box.centre) is not lane:
         return None
     before, after = found
@@ -86,7 +89,7 @@ def _crossing(
     if _stands([points[i] for i in near], scene, calibration):
         clear_m += 2 * doubt_m
     cleared = next((i for i in range(after, len(past_m)) if past_m[i] >= clear_m), None)
-    return Crossing(lane, signal, light, points, tuple(past_m), doubt_m, before, after, cleared)
+    return Crossing(lane, signal, light, points, tuple(past_m), doubt_m, over is not None, before, after, cleared)
 
 
 def _stands(points: Sequence[TrackPoint], scene: Scene, calibration: Calibration) -> bool:

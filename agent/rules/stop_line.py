@@ -1,8 +1,9 @@
 """Stop line (melanggar garis stop): crosses the line when the light is not green, and stands past it while it is red.
 
-Who crossed on green and is held up behind the line by the traffic ahead is free, and so is one whose crossing nobody
-saw. Who leaves the line behind on red has broken `red_light`, and is not accused of both. Who stands hardly past the
-line, or past it by less than the doubt, is found with no margin: a person looks.
+Who crossed on green and is held up behind the line by the traffic ahead is free. One whose crossing nobody saw is
+named as such, for validation to reject: it may have been green. Who leaves the line behind on red has broken
+`red_light`, and is not accused of both. Who stands hardly past the line, or past it by less than the doubt, is found
+with no margin: a person looks.
 """
 
 from __future__ import annotations
@@ -64,6 +65,7 @@ class StopLine:
                 ("lane", crossing.lane.id),
             ),
             frames=named_frames(crossing.points[crossing.before], rest[0], moment),
+            witnessed=crossing.seen,
         )
 
 
@@ -90,5 +92,5 @@ def _surely_past(past_m: float, crossing: Crossing, scene: Scene) -> float:
 
 def _past(crossing: Crossing) -> tuple[TrackPoint, ...]:
     """The points past the line that have not left it behind."""
-    past = range(crossing.after, crossing.cleared or len(crossing.points))
-    return tuple(crossing.points[i] for i in past if crossing.past_m[i] >= 0)
+    end = len(crossing.points) if crossing.cleared is None else crossing.cleared
+    return tuple(crossing.points[i] for i in range(crossing.after, end) if crossing.past_m[i] >= 0)

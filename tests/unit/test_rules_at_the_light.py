@@ -182,6 +182,19 @@ def test_stop_line_spares(track: Track, signals: Signals) -> None:
     assert stop_line(track, signals) is None
 
 
+@pytest.mark.parametrize("shows", [RED, YELLOW, GREEN])
+def test_who_was_not_seen_before_the_line_is_named_as_such(shows: LightState) -> None:
+    """A car that a bus hid until it stood past the line may have crossed on green: no picture tells."""
+    seen = halts(2.0, 5, 20)
+    late = replace(seen, points=tuple(p for p in seen.points if p.mono_ns / 1e9 > 5.5))
+    found = stop_line(late, light((0, shows), (6, RED)))
+    assert (found is None) == (shows is GREEN)
+    assert found is None or not found.witnessed
+    beyond = halts(8.0, 5, 20)
+    late = replace(beyond, points=tuple(p for p in beyond.points if p.mono_ns / 1e9 > 5.5))
+    assert stop_line(late, light((0, RED))) is None
+
+
 def test_who_stands_hardly_past_the_line_is_looked_at_by_a_person() -> None:
     """A plate that hangs lower than usual looks nearer, and one well past the line would be lost without a word."""
     found = stop_line(halts(0.2, 5, 30, goes_at_s=25), light((0, RED), (24, GREEN)))

@@ -89,7 +89,7 @@ CASES: dict[Reason, Callable[[], tuple[Violation, Track]]] = {
 }
 
 
-REJECTED = {Reason.PLATE_UNREADABLE, Reason.TRACK_BROKEN, Reason.DUPLICATE}
+REJECTED = {Reason.PLATE_UNREADABLE, Reason.TRACK_BROKEN, Reason.NOT_WITNESSED, Reason.DUPLICATE}
 
 
 @pytest.mark.parametrize("reason", CASES)
@@ -171,6 +171,7 @@ def test_what_nobody_can_settle_is_rejected() -> None:
     assert decide(candidate(*[read(confidence=0.1)] * 4))[0] is Outcome.REJECTED
     violation, track = candidate(*[read()] * 4)
     assert decide((violation, replace(track, broken=True))) == (Outcome.REJECTED, {Reason.TRACK_BROKEN})
+    assert decide((replace(violation, witnessed=False), track)) == (Outcome.REJECTED, {Reason.NOT_WITNESSED})
 
 
 def test_an_unsynchronised_clock_judges_no_hours() -> None:
