@@ -96,17 +96,19 @@ def test_order_and_strangers_change_nothing(case: tuple[float, list[list[tuple[i
 
 @st.composite
 def queue(draw: st.DrawFn) -> list[tuple[str, Detection, bool] | None]:
-    """Frames of one place where one vehicle after the other stands, hidden now and then: plate, detection, whether it
-    is misread; None: something hides the place."""
+    """Frames of one lane in which one vehicle after the other stands or drives, hidden now and then: plate, detection,
+    whether it is misread; None: something hides the lane."""
     rng = Random(draw(st.integers(0, 2**32)))
     plates = draw(st.lists(st.sampled_from(["B1234XYZ", "B1234XYV", "B77AB", "D4321QQ"]), min_size=2, max_size=5))
     frames: list[tuple[str, Detection, bool] | None] = []
     for text in plates:
         x, y = 100 + rng.uniform(-8, 8), 100 + rng.uniform(-8, 8)
+        speed_px = draw(st.sampled_from([0.0, 0.0, 1.0, 4.0]))
         for hidden in (False, True, False, True):
             count = draw(st.integers(0, 60))
             for _ in range(count):
                 width = 80 * (1 + rng.gauss(0, 0.02))
+                y += speed_px
                 cx, cy = x + rng.gauss(0, 1), y + rng.gauss(0, 1)
                 box = Box(cx - width / 2, cy - width / 6, cx + width / 2, cy + width / 6)
                 detection = Detection(box, (box.centre,) * 4, 0.9)
