@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_vali
 
 from agent.geometry import Polygon, area, contains, crosses_itself, extent_along
 from agent.hours import Hours
-from agent.plate import VehicleClass
+from agent.plate import VehicleClass, parse, vehicle_class
 from agent.types import LightState, PlateColour, Point, ViolationKind
 
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,62}$")]
@@ -131,6 +131,16 @@ class Zone(SitePart):
 
     def holds(self, point: Point) -> bool:
         return contains(self.polygon, point)
+
+    def permits(self, text: str) -> bool:
+        """Whether a plate's number is of a class that it is not for."""
+        plate = parse(text)
+        return plate is not None and vehicle_class(plate) in self.permitted_classes
+
+    def forbids(self, text: str) -> bool:
+        """Whether it is of one that it is for; a text that is no civil plate is neither."""
+        plate = parse(text)
+        return plate is not None and vehicle_class(plate) not in self.permitted_classes
 
 
 class Mask(SitePart):

@@ -393,6 +393,19 @@ def _fused_expiry(reads: Sequence[PlateRead]) -> Expiry | None:
     return Expiry(month, year, sum(probabilities) / len(probabilities))
 
 
+def date_posterior(said: Sequence[Expiry], month: int, year: int) -> float:
+    """Probability that this is the month to which a plate is valid, by all the reads of its second line: they are as
+    alike as those of the number."""
+    reads = [
+        PlateRead(
+            (Candidate(f"{each.month:02d}.{each.year}", each.probability),), (), PlateColour.UNKNOWN, 0.0, each, 1.0
+        )
+        for each in said
+    ]
+    texts = {each.text: each.probability for each in _fused_candidates(reads, [1.0] * len(reads), CORRELATION)}
+    return texts.get(f"{month:02d}.{year}", 0.0)
+
+
 def posterior(vote: PlateVote, holds: Callable[[str], bool]) -> float:
     """Probability of what `holds` for the plate's text, over all texts the vote lists; unlisted ones count for neither
     side, so this is a lower bound."""

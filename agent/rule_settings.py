@@ -11,7 +11,7 @@ class OddEvenSettings(SitePart):
     """How sure `odd_even` has to be at this site."""
 
     min_parity_posterior: float = Field(default=0.98, gt=0.5, lt=1)
-    """Least probability of the last digit's parity over all candidate texts. Below it there is no finding at all."""
+    """Least probability of the last digit's parity over all candidate texts. Below it a person looks."""
     min_frames: int = Field(default=2, ge=1)
     """Frames in which the plate must be inside the lane."""
 
@@ -53,7 +53,8 @@ class BusLaneSettings(SitePart):
     min_path_m: float = Field(default=8.0, gt=0)
     """Least path inside, metres."""
     min_class_posterior: float = Field(default=0.98, gt=0.5, lt=1)
-    """Least probability, over all candidate texts, that the number is of a class the lane is not for."""
+    """Least probability, over all candidate texts, that the number is of a class the lane is not for. Below it a
+    person looks."""
 
 
 class SpeedSettings(SitePart):
@@ -85,5 +86,5 @@ class ExpirySettings(SitePart):
     """Least number of frames that read the same month and year."""
     max_dissent: float = Field(default=0.2, ge=0, lt=0.5)
     """Largest share of the frames with a readable second line that say another month or year."""
-    min_probability: float = Field(default=0.9, gt=0, lt=1)
-    """Least mean probability of the reads that agree."""
+    min_probability: float = Field(default=0.95, gt=0, lt=1)
+    """Least posterior of the date over all reads of the line: two reads of 0.9 reach it, or ten of 0.8."""

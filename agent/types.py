@@ -220,6 +220,16 @@ class ViolationKind(StrEnum):
     EXPIRY = "expiry"
 
 
+class Proof(StrEnum):
+    """How much was seen of what a rule goes by."""
+
+    WHOLE = "whole"
+    DOUBTFUL = "doubtful"
+    """A digit, class or month was not read surely: a person can."""
+    HIDDEN = "hidden"
+    """No picture shows it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Violation:
     """A rule's finding about one track: a candidate, not yet judged."""
@@ -240,8 +250,7 @@ class Violation:
     """What was measured and the rule's inputs, name and printed value with unit, in a fixed order."""
     frames: tuple[tuple[str, int], ...] = ()
     """The frames that show it, in time order: `before`, `at`, `after`, and their numbers."""
-    witnessed: bool = True
-    """Whether all was seen that makes it one; what was hidden nobody finds in its pictures either."""
+    proof: Proof = Proof.WHOLE
 
 
 class Outcome(StrEnum):

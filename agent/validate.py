@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from agent.plate import LOW_TRUST_PREFIXES, VehicleClass, edit_distance, parse, special_kind, vehicle_class
 from agent.scene import Scene
-from agent.types import Decision, Outcome, PlateColour, PlateRead, PlateVote, Track, Violation, ViolationKind
+from agent.types import Decision, Outcome, PlateColour, PlateRead, PlateVote, Proof, Track, Violation, ViolationKind
 from agent.vehicle import PlateSize, fits, measure_plate
 
 
@@ -28,7 +28,7 @@ class Reason(StrEnum):
     TRACK_BROKEN = "track_broken"
     """The plate changed inside the track: it may be two vehicles."""
     NOT_WITNESSED = "not_witnessed"
-    """What makes it a violation was hidden: who stands past a stop line may have crossed it on green."""
+    """What makes it a violation is in no picture: who stands past a stop line may have crossed it on green."""
     DUPLICATE = "duplicate"
     """The same plate was found doing the same a short while ago."""
     PLATE_UNCERTAIN = "plate_uncertain"
@@ -53,6 +53,8 @@ class Reason(StrEnum):
     """No plate is of this size: an advertisement, a number painted on a vehicle."""
     COLOUR_UNCLEAR = "colour_unclear"
     """The plate's colour, which exempts some vehicles, is not known."""
+    RULE_UNSURE = "rule_unsure"
+    """The digit, class or month that the rule goes by is not read surely enough."""
     MARGIN_SMALL = "margin_small"
     """The rule was broken by too little."""
     CLOCK_UNSYNCHRONISED = "clock_unsynchronised"
@@ -153,7 +155,7 @@ def _about_track(violation: Violation, track: Track, thresholds: Thresholds, rec
         yield Reason.PLATE_UNREADABLE
     if track.broken:
         yield Reason.TRACK_BROKEN
-    if not violation.witnessed:
+    if violation.proof is Proof.HIDDEN:
         yield Reason.NOT_WITNESSED
     if recent.holds(violation.kind, vote.text, violation.at):
         yield Reason.DUPLICATE
@@ -208,6 +210,8 @@ def _about_vehicle(violation: Violation, track: Track, scene: Scene) -> Iterator
 
 def _about_rule(violation: Violation, thresholds: Thresholds, clock_synchronised: bool) -> Iterator[Reason]:
     """How clearly the rule was broken, and whether the unit knows when."""
+    if violation.proof is Proof.DOUBTFUL:
+        yield Reason.RULE_UNSURE
     if violation.margin < thresholds.margin(violation.kind):
         yield Reason.MARGIN_SMALL
     if not clock_synchronised and violation.kind in _TIME_BOUND:

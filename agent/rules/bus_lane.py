@@ -11,14 +11,14 @@ from math import hypot
 
 from agent.calibration import Calibration
 from agent.markings import Zone, ZoneKind
-from agent.plate import parse, posterior, vehicle_class
+from agent.plate import posterior
 from agent.rules.calendar import Calendar
 from agent.rules.law import NoTerms, RuleLaw
 from agent.rules.path import clearest, named_frames, on_road, road_places, strides
 from agent.rules.schedule import in_force
 from agent.scene import Scene
 from agent.signal import Signals
-from agent.types import PlateVote, Track, TrackPoint, Violation, ViolationKind
+from agent.types import PlateVote, Proof, Track, TrackPoint, Violation, ViolationKind
 
 
 class BusLane:
@@ -40,8 +40,8 @@ class BusLane:
             return None
         settings = scene.bus_lane
         margin = min(way.share / settings.min_share_inside, way.inside_m / settings.min_path_m) - 1
-        outsider = _outsider(vote, way.zone)
-        if margin < 0 or outsider < settings.min_class_posterior:
+        outsider = posterior(vote, way.zone.forbids)
+        if margin < 0 or outsider <= posterior(vote, way.zone.permits):
             return None
         return self._violation(track, vote, scene, way, margin, outsider)
 
@@ -75,6 +75,7 @@ class BusLane:
                 ("zone", zone.id),
             ),
             frames=named_frames(way.points[0], moment, way.points[-1]),
+            proof=Proof.WHOLE if outsider >= scene.bus_lane.min_class_posterior else Proof.DOUBTFUL,
         )
 
 
@@ -101,13 +102,3 @@ def _way(track: Track, zone: Zone, calibration: Calibration) -> _Way | None:
         return None
     within = tuple(point for point, is_in in zip(points, inside, strict=True) if is_in)
     return _Way(zone, within, inside_m, inside_m / sum(lengths))
-
-
-def _outsider(vote: PlateVote, zone: Zone) -> float:
-    """Probability that the number is of a class the zone is not for."""
-
-    def is_outsider(text: str) -> bool:
-        plate = parse(text)
-        return plate is not None and vehicle_class(plate) not in zone.permitted_classes
-
-    return posterior(vote, is_outsider)

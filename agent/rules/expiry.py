@@ -1,7 +1,7 @@
 """Expiry (masa berlaku habis): the month on the plate's second line has passed, and the law's grace with it.
 
 The line is small and half of a date accuses the wrong person: two frames at least must read the same month and year,
-surely, and hardly any may read another.
+surely, and hardly any may read another. Where they do not, a person looks; where no date is likely, nobody.
 """
 
 from __future__ import annotations
@@ -10,16 +10,19 @@ from calendar import monthrange
 from collections import Counter
 from dataclasses import dataclass
 from datetime import date
-from math import fsum
 
 from pydantic import Field
 
+from agent.plate import date_posterior
 from agent.rules.law import LawPart, RuleLaw
 from agent.rules.path import clearest, main_lane, named_frames
 from agent.scene import Scene
 from agent.signal import Signals
 from agent.types import Expiry as Month
-from agent.types import PlateVote, Track, Violation, ViolationKind
+from agent.types import PlateVote, Proof, Track, Violation, ViolationKind
+
+_LIKELY = 0.5
+"""A date less likely than this would cost a person's time for nothing."""
 
 
 class ExpiryTerms(LawPart):
@@ -40,7 +43,7 @@ class Line:
     read: int
     """Frames that say any."""
     probability: float
-    """Mean of those that agree."""
+    """Its posterior over all of them."""
 
     def days_over(self, day: date) -> int:
         """Days since the last one of the month."""
@@ -56,10 +59,10 @@ class Expiry:
         self._law = law
 
     def evaluate(self, track: Track, vote: PlateVote, scene: Scene, signals: Signals) -> Violation | None:
-        """A finding when the month surely is over; its margin is the days past the grace."""
+        """A finding when the month is over, as far as the line can be read; its margin is the days past the grace."""
         found = main_lane(track, scene, self.kind)
         line = second_line(track)
-        if found is None or line is None or not _is_sure(line, scene):
+        if found is None or line is None:
             return None
         lane, points = found
         moment = clearest(points)
@@ -86,6 +89,7 @@ class Expiry:
                 ("lane", lane.id),
             ),
             frames=named_frames(points[0], moment, points[-1]),
+            proof=_proof(line, scene),
         )
 
 
@@ -94,7 +98,7 @@ def lacks_reads(track: Track, scene: Scene) -> bool:
     if ViolationKind.EXPIRY not in scene.rules:
         return False
     line = second_line(track)
-    return line is None or not _is_sure(line, scene)
+    return line is None or _proof(line, scene) is not Proof.WHOLE
 
 
 def second_line(track: Track) -> Line | None:
@@ -104,12 +108,12 @@ def second_line(track: Track) -> Line | None:
     if not counts:
         return None
     (year, month), agreeing = max(counts.items(), key=lambda item: (item[1], item[0]))
-    sure = [each.probability for each in said if (each.year, each.month) == (year, month)]
-    return Line(month, year, agreeing, len(said), fsum(sure) / agreeing)
+    return Line(month, year, agreeing, len(said), date_posterior(said, month, year))
 
 
-def _is_sure(line: Line, scene: Scene) -> bool:
+def _proof(line: Line, scene: Scene) -> Proof:
     settings = scene.expiry
-    dissent = 1 - line.agreeing / line.read
-    enough = line.agreeing >= settings.min_agreeing_reads and dissent <= settings.max_dissent
-    return enough and line.probability >= settings.min_probability
+    if line.agreeing < settings.min_agreeing_reads or line.probability < _LIKELY:
+        return Proof.HIDDEN
+    agree = 1 - line.agreeing / line.read <= settings.max_dissent
+    return Proof.WHOLE if agree and line.probability >= settings.min_probability else Proof.DOUBTFUL

@@ -17,7 +17,7 @@ from agent.rules.path import clearest, main_lane, named_frames
 from agent.rules.schedule import InForce, in_force
 from agent.scene import Scene
 from agent.signal import Signals
-from agent.types import PlateColour, PlateVote, Track, TrackPoint, Violation, ViolationKind
+from agent.types import PlateColour, PlateVote, Proof, Track, TrackPoint, Violation, ViolationKind
 
 
 class OddEvenTerms(LawPart):
@@ -42,8 +42,8 @@ class OddEven:
         self._calendar = calendar
 
     def evaluate(self, track: Track, vote: PlateVote, scene: Scene, signals: Signals) -> Violation | None:
-        """A finding when the parity is surely wrong; its margin is the posterior past its threshold, and 0 on a day
-        the calendar does not cover, so that a person looks at it."""
+        """A finding when the parity is rather wrong than right; its margin is the posterior past its threshold, and 0
+        on a day the calendar does not cover, so that a person looks at it."""
         found = main_lane(track, scene, self.kind)
         plate = parse(vote.text)
         if found is None or plate is None or len(found[1]) < scene.odd_even.min_frames:
@@ -58,7 +58,7 @@ class OddEven:
         force = in_force(terms.hours, terms.off_on_holidays, points, self._calendar, scene.zone)
         wrong = parity_posterior(vote, even=day.day % 2 == 1)
         least = scene.odd_even.min_parity_posterior
-        if force is None or wrong < least:
+        if force is None or wrong <= parity_posterior(vote, even=day.day % 2 == 0):
             return None
         return Violation(
             kind=self.kind,
@@ -68,9 +68,10 @@ class OddEven:
             at=moment.at,
             frame_index=moment.frame_index,
             vote=vote,
-            margin=(wrong - least) / least if force.certain else 0.0,
+            margin=max(0.0, wrong / least - 1) if force.certain else 0.0,
             facts=_facts(plate, moment, force, wrong, len(points), lane, scene),
             frames=named_frames(points[0], moment, points[-1]),
+            proof=Proof.WHOLE if wrong >= least else Proof.DOUBTFUL,
         )
 
 

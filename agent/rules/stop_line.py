@@ -16,7 +16,7 @@ from agent.rules.law import NoTerms, RuleLaw
 from agent.rules.path import longest_rest, named_frames
 from agent.scene import Scene
 from agent.signal import Signals
-from agent.types import LightState, PlateVote, Track, TrackPoint, Violation, ViolationKind
+from agent.types import LightState, PlateVote, Proof, Track, TrackPoint, Violation, ViolationKind
 
 _SURE = 1.3
 """Standard errors that a plate has to be past the line, one in ten beyond them: at the usual doubt of 0.5 m, one that
@@ -65,7 +65,7 @@ class StopLine:
                 ("lane", crossing.lane.id),
             ),
             frames=named_frames(crossing.points[crossing.before], rest[0], moment),
-            witnessed=crossing.seen,
+            proof=Proof.WHOLE if crossing.seen else Proof.HIDDEN,
         )
 
 

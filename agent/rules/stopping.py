@@ -7,19 +7,19 @@ from __future__ import annotations
 
 from agent.calibration import Calibration
 from agent.markings import Zone, ZoneKind
-from agent.plate import parse, posterior, vehicle_class
+from agent.plate import posterior
 from agent.rules.calendar import Calendar
 from agent.rules.law import NoTerms, RuleLaw
 from agent.rules.path import NS, longest_rest, named_frames, on_road
 from agent.rules.schedule import in_force
 from agent.scene import Scene
 from agent.signal import Signals
-from agent.types import PlateVote, Track, TrackPoint, Violation, ViolationKind
+from agent.types import PlateVote, Proof, Track, TrackPoint, Violation, ViolationKind
 
 Rest = tuple[TrackPoint, TrackPoint]
 _ZONES = (ZoneKind.BOX_JUNCTION, ZoneKind.NO_STOPPING)
 _MAY_BE_PERMITTED = 0.02
-"""A number is taken for one of a permitted class when it is that with more than this probability."""
+"""A number that is of a permitted class with more than this probability is looked at by a person."""
 
 
 class Stopping:
@@ -66,6 +66,7 @@ class Stopping:
                 ("zone", f"{zone.id} ({zone.kind})"),
             ),
             frames=named_frames(begin, begin, moment),
+            proof=Proof.WHOLE if posterior(vote, zone.permits) <= _MAY_BE_PERMITTED else Proof.DOUBTFUL,
         )
 
 
@@ -82,13 +83,8 @@ def _rest(track: Track, zone: Zone, calibration: Calibration) -> Rest | None:
 
 
 def _is_permitted(vote: PlateVote, zone: Zone) -> bool:
-    """Whether the plate may as well be one that the zone is not for."""
-
-    def is_of_it(text: str) -> bool:
-        plate = parse(text)
-        return plate is not None and vehicle_class(plate) in zone.permitted_classes
-
-    return vote.colour in zone.permitted_colours or posterior(vote, is_of_it) > _MAY_BE_PERMITTED
+    """Whether the plate is rather one that the zone is not for."""
+    return vote.colour in zone.permitted_colours or posterior(vote, zone.permits) > posterior(vote, zone.forbids)
 
 
 def _rest_s(rest: Rest) -> float:

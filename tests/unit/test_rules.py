@@ -13,7 +13,7 @@ from agent.plate import fuse
 from agent.rules import Law, build_rules, load_calendar, load_law
 from agent.rules.calendar import seed
 from agent.scene import Scene
-from agent.types import Candidate, PlateColour, PlateRead, PlateVote, Point, Track, Violation, ViolationKind
+from agent.types import Candidate, PlateColour, PlateRead, PlateVote, Point, Proof, Track, Violation, ViolationKind
 
 
 def odd_even(at: datetime, plate: PlateVote, site: Scene | None = None) -> Violation | None:
@@ -81,11 +81,17 @@ def test_odd_even_spares_motorcycles_and_special_plates(text: str) -> None:
 
 
 def test_odd_even_needs_a_sure_last_digit_only() -> None:
-    """A doubtful last digit accuses nobody; a doubtful letter does not hide a sure digit."""
-    assert odd_even(TUESDAY_24TH, vote(ODD, 0.97)) is None
+    """A doubtful last digit goes to a person, or is let off; a doubtful letter does not hide a sure digit."""
+    unsure = odd_even(TUESDAY_24TH, vote(ODD, 0.97))
+    assert unsure is not None
+    assert unsure.proof is Proof.DOUBTFUL
+    digits = (Candidate("B1235XYZ", 0.4), Candidate("B1236XYZ", 0.5))
+    assert odd_even(TUESDAY_24TH, fuse([PlateRead(digits, (0.9,) * 8, PlateColour.WHITE, 0.9, None, 1.0)])) is None
     letters = (Candidate("B1235XYZ", 0.6), Candidate("B1235XVZ", 0.39))
     doubtful = fuse([PlateRead(letters, (0.9,) * 8, PlateColour.WHITE, 0.9, None, 1.0)])
-    assert odd_even(TUESDAY_24TH, doubtful) is not None
+    found = odd_even(TUESDAY_24TH, doubtful)
+    assert found is not None
+    assert found.proof is Proof.WHOLE
 
 
 def test_odd_even_holds_only_in_its_lanes() -> None:

@@ -13,7 +13,7 @@ from roads import ODD, TUESDAY_24TH, follow, judge, scene, vote
 from agent.rules.path import crossed
 from agent.scene import Scene
 from agent.signal import LightHistory, Signals
-from agent.types import LightState, Point, Track, Violation, ViolationKind
+from agent.types import LightState, Point, Proof, Track, Violation, ViolationKind
 
 RED, YELLOW, GREEN = LightState.RED, LightState.YELLOW, LightState.GREEN
 LINE_Y = 300.0
@@ -189,7 +189,7 @@ def test_who_was_not_seen_before_the_line_is_named_as_such(shows: LightState) ->
     late = replace(seen, points=tuple(p for p in seen.points if p.mono_ns / 1e9 > 5.5))
     found = stop_line(late, light((0, shows), (6, RED)))
     assert (found is None) == (shows is GREEN)
-    assert found is None or not found.witnessed
+    assert found is None or found.proof is Proof.HIDDEN
     beyond = halts(8.0, 5, 20)
     late = replace(beyond, points=tuple(p for p in beyond.points if p.mono_ns / 1e9 > 5.5))
     assert stop_line(late, light((0, RED))) is None

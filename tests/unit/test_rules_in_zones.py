@@ -11,7 +11,7 @@ from roads import ODD, TUESDAY_24TH, WIB, drive, follow, judge, scene, vote
 
 from agent.plate import fuse
 from agent.scene import Scene
-from agent.types import Candidate, PlateColour, PlateRead, PlateVote, Point, Track, Violation, ViolationKind
+from agent.types import Candidate, PlateColour, PlateRead, PlateVote, Point, Proof, Track, Violation, ViolationKind
 
 STRIP = [[200, 100], [300, 100], [300, 500], [200, 500]]
 INSIDE, INSIDE_END = Point(250, 110), Point(250, 490)
@@ -26,6 +26,11 @@ def bus_site(**zone: Any) -> Scene:
 
 def bus_lane(track: Track, plate: PlateVote | None = None, site: Scene | None = None) -> Violation | None:
     return judge(ViolationKind.BUS_LANE, track, plate or vote(ODD), site or bus_site())
+
+
+def number(*texts: tuple[str, float]) -> PlateVote:
+    """A plate that may be each of some."""
+    return fuse([PlateRead(tuple(Candidate(*each) for each in texts), (0.9,) * 7, PlateColour.WHITE, 1, None, 1)])
 
 
 def in_bus_lane(at: datetime = TUESDAY_24TH) -> Track:
@@ -85,13 +90,23 @@ def test_a_bus_lane_without_hours_holds_always() -> None:
         vote(BUS, colour=PlateColour.YELLOW),
         vote(TAXI, colour=PlateColour.RED),
         vote("CD12345"),
-        fuse([PlateRead((Candidate("B1123AB", 0.9), Candidate(BUS, 0.09)), (0.9,) * 7, PlateColour.WHITE, 1, None, 1)]),
+        number(("B1123AB", 0.4), (BUS, 0.5)),
     ],
-    ids=["bus", "yellow bus", "permitted colour", "diplomat", "may be a bus"],
+    ids=["bus", "yellow bus", "permitted colour", "diplomat", "rather a bus"],
 )
 def test_bus_lane_spares_whom_it_is_for(plate: PlateVote) -> None:
-    """Buses, exempt colours, and a plate that may be a bus's are free."""
+    """Buses, exempt colours, and a plate that is rather a bus's are free."""
     assert bus_lane(in_bus_lane(), plate, bus_site(permitted_colours=["white_on_red"])) is None
+
+
+def test_who_may_be_a_bus_is_looked_at_by_a_person() -> None:
+    """A one that may be a seven: a bus would be accused, or a car be lost without a word."""
+    in_lane = bus_lane(in_bus_lane(), number(("B1123AB", 0.9), (BUS, 0.09)))
+    assert in_lane is not None
+    assert in_lane.proof is Proof.DOUBTFUL
+    at_rest = stopping(stands(60), stop_site(permitted_classes=["bus"]), number(("B1123AB", 0.9), (BUS, 0.09)))
+    assert at_rest is not None
+    assert at_rest.proof is Proof.DOUBTFUL
 
 
 @pytest.mark.parametrize(

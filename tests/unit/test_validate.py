@@ -23,6 +23,7 @@ from agent.types import (
     PlateColour,
     PlateRead,
     Point,
+    Proof,
     Track,
     TrackPoint,
     Violation,
@@ -85,6 +86,7 @@ CASES: dict[Reason, Callable[[], tuple[Violation, Track]]] = {
     Reason.SIZE_MISMATCH: lambda: candidate(*[read("B3456XYZ")] * 4, size=(90, 28)),
     Reason.GEOMETRY: lambda: candidate(*[read()] * 4, size=(90, 12)),
     Reason.COLOUR_UNCLEAR: lambda: candidate(*[read(colour=PlateColour.UNKNOWN)] * 4),
+    Reason.RULE_UNSURE: lambda: candidate(*[read()] * 4, proof=Proof.DOUBTFUL),
     Reason.MARGIN_SMALL: lambda: candidate(*[read()] * 4, margin=0.05),
 }
 
@@ -171,7 +173,7 @@ def test_what_nobody_can_settle_is_rejected() -> None:
     assert decide(candidate(*[read(confidence=0.1)] * 4))[0] is Outcome.REJECTED
     violation, track = candidate(*[read()] * 4)
     assert decide((violation, replace(track, broken=True))) == (Outcome.REJECTED, {Reason.TRACK_BROKEN})
-    assert decide((replace(violation, witnessed=False), track)) == (Outcome.REJECTED, {Reason.NOT_WITNESSED})
+    assert decide((replace(violation, proof=Proof.HIDDEN), track)) == (Outcome.REJECTED, {Reason.NOT_WITNESSED})
 
 
 def test_an_unsynchronised_clock_judges_no_hours() -> None:
