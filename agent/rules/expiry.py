@@ -61,14 +61,17 @@ class Expiry:
     def evaluate(self, track: Track, vote: PlateVote, scene: Scene, signals: Signals) -> Violation | None:
         """A finding when the month is over, as far as the line can be read; its margin is the days past the grace."""
         found = main_lane(track, scene, self.kind)
-        line = second_line(track)
-        if found is None or line is None:
+        if found is None:
             return None
         lane, points = found
         moment = clearest(points)
         day = moment.at.astimezone(scene.zone).date()
         version = self._law.on(day)
-        if version is None or line.days_over(day) <= version.terms.grace_days:
+        if version is None:
+            return None
+        said = (each for each in _possible(track, scene) if each.days_over(day) > version.terms.grace_days)
+        line = next(said, None)
+        if line is None:
             return None
         return Violation(
             kind=self.kind,
@@ -97,18 +100,24 @@ def lacks_reads(track: Track, scene: Scene) -> bool:
     """Whether the rule is on and this vehicle's second line is not settled yet."""
     if ViolationKind.EXPIRY not in scene.rules:
         return False
-    line = second_line(track)
+    line = next(iter(second_lines(track)), None)
     return line is None or _proof(line, scene) is not Proof.WHOLE
 
 
-def second_line(track: Track) -> Line | None:
-    """The month and year that most frames say; None where none says any."""
+def _possible(track: Track, scene: Scene) -> list[Line]:
+    """The month that the second line surely says, else all that were read there."""
+    lines = second_lines(track)
+    return [line for line in lines[:1] if _proof(line, scene) is Proof.WHOLE] or lines
+
+
+def second_lines(track: Track) -> list[Line]:
+    """The months that were read there, those that most frames say first."""
     said: list[Month] = [point.read.expiry for point in track.points if point.read and point.read.expiry]
     counts = Counter((each.year, each.month) for each in said)
-    if not counts:
-        return None
-    (year, month), agreeing = max(counts.items(), key=lambda item: (item[1], item[0]))
-    return Line(month, year, agreeing, len(said), date_posterior(said, month, year))
+    ranked = sorted(counts.items(), key=lambda item: (item[1], item[0]), reverse=True)
+    return [
+        Line(month, year, agreeing, len(said), date_posterior(said, month, year)) for (year, month), agreeing in ranked
+    ]
 
 
 def _proof(line: Line, scene: Scene) -> Proof:

@@ -56,7 +56,8 @@ def test_expiry_grace(local: str, guilty: bool) -> None:
         ((), None),
         ((Expiry(3, 2028, 0.97), Expiry(3, 2028, 0.97)), None),  # valid
         ((MARCH_2025,), Proof.HIDDEN),
-        ((MARCH_2025, Expiry(3, 2024, 0.97)), Proof.HIDDEN),  # two years that are one stroke apart
+        ((MARCH_2025, Expiry(3, 2028, 0.97)), Proof.HIDDEN),  # two years that are one stroke apart
+        ((*[Expiry(3, 2028, 0.97)] * 6, MARCH_2025), None),  # a misread
         ((MARCH_2025, MARCH_2025, Expiry(3, 2026, 0.97)), Proof.DOUBTFUL),  # a third says otherwise
         ((Expiry(3, 2025, 0.7), Expiry(3, 2025, 0.7)), Proof.DOUBTFUL),
         ((Expiry(3, 2025, 0.85),) * 8, Proof.WHOLE),
