@@ -362,14 +362,17 @@ def _fused_candidates(reads: Sequence[PlateRead], shares: Sequence[float], corre
 
 
 def _clarity(reads: Sequence[PlateRead]) -> list[float]:
-    """How clear each read is beside the clearest, 0 to 1: the posterior of its best text times readability, squared.
+    """How clear each read is beside the clearest, 0 to 1: the posterior of its best text times readability, to the
+    fourth power.
 
-    Squared, because a plate is in view from afar for much longer than from near: on simulated roads two thirds of a
-    track's reads have a best text below 0.3.
+    A plate is in view from afar for much longer than from near, and what is read there adds doubt and no news: on
+    simulated roads two thirds of a track's reads have a best text below 0.3. Of the powers tried on held-back plates
+    (`training.calibrate`) the fourth surprises less than the second (0.105 against 0.107), and it accepts more of the
+    vehicles on drawn footage (32 of 38 offenders against 28) and none wrongly; the sixth gains no more.
     """
     strengths = [read.confidence * read.readability for read in reads]
     clearest = max(strengths)
-    return [(strength / clearest) ** 2 if clearest else 1.0 for strength in strengths]
+    return [(strength / clearest) ** 4 if clearest else 1.0 for strength in strengths]
 
 
 def _fused_colour(reads: Sequence[PlateRead]) -> PlateColour:
