@@ -40,7 +40,7 @@ from agent.settings import load_yaml
 from agent.tflite import Network
 from agent.track import Tracker
 from agent.types import Box, Cuts, Detector, Frame, Lights, Reader, ViolationKind
-from agent.uplink import Uplink
+from agent.uplink import Uplink, check_files
 from agent.validate import Thresholds
 from wire.canonical import canonical_json, sha256_hex
 from wire.messages import Provenance
@@ -310,6 +310,7 @@ def check(config: UnitConfig) -> Iterator[str]:
     yield f"limits    {config.validation}"
     for name, digest in load_networks(config.models).digests.items():
         yield f"model     {name} {digest[:12]}"
+    check_files(config.mqtt)
     yield f"broker    {config.mqtt.host}:{config.mqtt.port}"
 
 

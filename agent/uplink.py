@@ -426,6 +426,12 @@ class _Link:
             log.warning("an ack cannot be read", extra={"reason": str(error)})
 
 
+def check_files(settings: UplinkSettings) -> None:
+    """Read the files that the settings name. Raises ConfigError."""
+    _password(settings)
+    _tls_context(settings)
+
+
 def _password(settings: UplinkSettings) -> str | None:
     if settings.password_file is None:
         return None

@@ -14,8 +14,9 @@ from dispatcher import cases
 from dispatcher.cases import Key, Moves
 from dispatcher.engine import hold
 from dispatcher.evidence import place_of
+from dispatcher.privacy.tables import remnant
 from dispatcher.schema import evidence, quarantine, unit_event, unit_status
-from dispatcher.store import insert_all_new, insert_new, upsert
+from dispatcher.store import insert_all, insert_all_new, insert_new, upsert
 from dispatcher.workflow import Event
 from wire.messages import AckResult, EvidenceHeader, UnitStatus, ViolationReport
 
@@ -72,6 +73,14 @@ def keep(
     of_pieces = _keep_pieces(connection, pieces, now)
     _complete(connection, keys, now)
     return dict([*of_reports.items(), *of_pieces.items()])
+
+
+def expect(connection: Connection, late: Sequence[Piece]) -> None:
+    """Pieces whose bytes may come to lie in the store although their unit was asked to say them again: if it never
+    does, the next sweep removes them."""
+    named = [piece.header.model_dump(mode="json", include={"unit_id", "event_id", "sha256"}) for piece in late]
+    rows = [name | {"path": place_of(piece.header)} for name, piece in zip(named, late, strict=True)]
+    insert_all(connection, remnant, rows)
 
 
 def keep_statuses(connection: Connection, statuses: Sequence[UnitStatus], now: datetime) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Mapping, Set
+from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 from typing import Protocol
 
@@ -35,9 +35,9 @@ class EvidenceStore(Protocol):
         """Keep a piece, once however often it comes."""
         ...
 
-    def put_all(self, pieces: Mapping[str, bytes]) -> Set[str]:
-        """`put` of several pieces, by place, in less time and never in much more than one of them may take; the places
-        of those that cannot be kept just now."""
+    def put_all(self, pieces: Mapping[str, bytes]) -> Mapping[str, bool]:
+        """`put` of several pieces, by place, in less time and never in much more than one of them may take; by place,
+        of those that cannot be kept just now, whether they may come to lie there all the same."""
         ...
 
     def read(self, place: str) -> bytes | None:
@@ -78,17 +78,17 @@ class EvidenceFolder:
 
     def __init__(self, root: Path, writer: str = "dispatcher") -> None:
         """`writer` tells dispatchers apart that share the folder: each has its own temporary files."""
-        self._root = root
+        self._root = root.resolve()
         self._writer = writer
 
     def put(self, place: str, content: bytes) -> None:
         for fault in self._put_all({place: content}).values():
             raise StoreError(f"evidence: {fault}; free or mend the evidence folder")
 
-    def put_all(self, pieces: Mapping[str, bytes]) -> Set[str]:
+    def put_all(self, pieces: Mapping[str, bytes]) -> Mapping[str, bool]:
         faults = self._put_all(pieces)
         tell(faults)
-        return faults.keys()
+        return dict.fromkeys(faults, False)
 
     def _put_all(self, pieces: Mapping[str, bytes]) -> Mapping[str, str]:
         """By place: why a piece is not kept."""
@@ -134,9 +134,8 @@ class EvidenceFolder:
         return not any(path.is_file() for path in self._root.rglob("*"))
 
     def _find(self, place: str) -> Path | None:
-        root = self._root.resolve()
-        file = (root / place).resolve()
-        return file if file.is_relative_to(root) and file.is_file() else None
+        file = Path(os.path.realpath(self._root / place))
+        return file if file.is_relative_to(self._root) and file.is_file() else None
 
 
 def _write_durably(path: Path, content: bytes, suffix: str, touched: set[Path]) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable, Iterator, Mapping, Set
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from datetime import datetime, timedelta
@@ -51,25 +51,26 @@ class EvidenceBucket:
         with _told():
             self._s3.put_object(**self._key(place), **what, **self._how)
 
-    def put_all(self, pieces: Mapping[str, bytes]) -> Set[str]:
+    def put_all(self, pieces: Mapping[str, bytes]) -> Mapping[str, bool]:
         if pieces and self._breaker.since is not None:
-            self._probe(pieces)
-            return pieces.keys()
+            probed = self._probe(pieces)
+            return {place: place == probed for place in pieces}
         flying = {self._pool.submit(self.put, place, content): place for place, content in pieces.items()}
         done, late = wait(flying, self._most_s)
-        for each in late:
-            each.cancel()
-        faults = {flying[each]: fault for each in done if (fault := _fault(each))}
-        faults.update((flying[each], _LATE) for each in late)
+        under_way = {flying[each]: not each.cancel() for each in late}
+        faults = {flying[each]: fault for each in done if (fault := _fault(each))} | dict.fromkeys(under_way, _LATE)
         if late and len(faults) == len(pieces):
             self._breaker.failed(self._clock())
         tell(faults)
-        return faults.keys()
+        return dict.fromkeys(faults, False) | under_way
 
-    def _probe(self, pieces: Mapping[str, bytes]) -> None:
-        """Try now and then whether a server that hung answers again; nobody waits for it."""
-        if self._breaker.allows(self._clock()):
-            self._pool.submit(self.put, *next(iter(pieces.items()))).add_done_callback(self._probed)
+    def _probe(self, pieces: Mapping[str, bytes]) -> str:
+        """Try now and then whether a server that hung answers again; nobody waits for it. The piece's place, or ''."""
+        if not self._breaker.allows(self._clock()):
+            return ""
+        place, content = next(iter(pieces.items()))
+        self._pool.submit(self.put, place, content).add_done_callback(self._probed)
+        return place
 
     def _probed(self, done: Future[None]) -> None:
         if _fault(done):

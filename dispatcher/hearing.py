@@ -19,7 +19,7 @@ from dispatcher.pacing import paused_scope, wait_after
 from dispatcher.reference import read_payload
 from dispatcher.replies import Answer
 from dispatcher.sends import Attempt, Attempts, AttemptState, Call
-from dispatcher.store import Store, count
+from dispatcher.store import Store, count, count_committed
 from dispatcher.workflow import IllegalMove
 
 log = logging.getLogger(__name__)
@@ -58,8 +58,8 @@ class Hearing:
             if not tried:
                 raise
             log.error("a call of WhatsApp cannot be applied and is set aside", extra={"reason": str(error)})
-            NEWS.labels("", "", "failed").inc()
             with self._store.writing() as connection:
+                count_committed(connection, NEWS.labels("", "", "failed"))
                 count(connection, "webhook.failed", len(tried))
                 # These and no others: another worker may have the next calls in hand by now.
                 sends.calls_done(connection, {call.call_id: "failed" for call in tried}, now)

@@ -9,7 +9,7 @@ the manifest of a report that was verified before its unit got another key.
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TypeAlias
@@ -106,11 +106,13 @@ class Intake:
         named |= {key: signed.body.evidence if signed else () for key, signed in there.items()}
         found = [_named(each, named.get(each.key)) if isinstance(each, Piece) else each for each in read]
         found = [_vouched(each, there.get(each.key)) if isinstance(each, Piece) else each for each in found]
-        away = self._pieces.put_all({place_of(each.header): each.content for each in found if isinstance(each, Piece)})
+        pieces = [each for each in found if isinstance(each, Piece)]
+        away = self._pieces.put_all({place_of(each.header): each.content for each in pieces})
         found = [_kept(each, away) if isinstance(each, Piece) else each for each in found]
         with self._store.writing() as connection:
             reports = [each for each in found if isinstance(each, Report)]
             results = arrivals.keep(connection, reports, [each for each in found if isinstance(each, Piece)], now)
+            arrivals.expect(connection, [each for each in pieces if away.get(place_of(each.header))])
             arrivals.keep_statuses(connection, [each for each in found if isinstance(each, UnitStatus)], now)
         return [self._answer(message, each, results) for message, each in zip(messages, found, strict=True)]
 
@@ -255,7 +257,7 @@ def _check_manifest(unit: Unit, header: EvidenceHeader, content: bytes) -> str:
     return signed.key_id if is_other else ""
 
 
-def _kept(piece: Piece, away: Set[str]) -> Piece | NotYet:
+def _kept(piece: Piece, away: Container[str]) -> Piece | NotYet:
     """A piece whose bytes are stored; another is said again later."""
     return NotYet("store") if place_of(piece.header) in away else piece
 

@@ -7,11 +7,10 @@ is `Unknown`: WhatsApp's own status, which carries `biz_opaque_callback_data`, t
 from __future__ import annotations
 
 import json
+import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
-
-from urllib3 import encode_multipart_formdata
 
 from dispatcher.answers import Accepted, Answer, Failure, Retry, Unknown, by_code, by_http_status
 from dispatcher.line import KeptLines, Line, Lost, NeverLeft
@@ -72,7 +71,7 @@ class WhatsAppClient:
     """One business number."""
 
     def __init__(self, settings: WhatsAppSettings, token: str, line: Line | None = None) -> None:
-        self._line = line or KeptLines(settings.base_url, settings.at_once, settings.timeout_s)
+        self._line = line or KeptLines(settings.base_url, settings.timeout_s)
         self._path = f"/{settings.version}/{settings.phone_number_id}"
         self._headers = {"Authorization": f"Bearer {token}", "User-Agent": "cakra-dispatcher"}
 
@@ -97,11 +96,9 @@ class WhatsAppClient:
         return answer
 
     def _upload(self, jpeg: bytes) -> Uploaded | Failure:
-        body, content_type = encode_multipart_formdata(
-            {"messaging_product": "whatsapp", "type": "image/jpeg", "file": ("bukti.jpg", jpeg, "image/jpeg")}
-        )
+        boundary = secrets.token_hex(16)
         try:
-            status, content = self._post("media", content_type, body)
+            status, content = self._post("media", f"multipart/form-data; boundary={boundary}", _form(jpeg, boundary))
         except (NeverLeft, Lost):
             return Retry(0)
         if _is_success(status) and isinstance(content.get("id"), str):
@@ -126,6 +123,15 @@ class WhatsAppClient:
             return _failure(status, content)
         wamid = _wamid(content.get("messages"))
         return Accepted(wamid) if wamid else Unknown("answer_without_id")
+
+
+def _form(jpeg: bytes, boundary: str) -> bytes:
+    """The upload of a picture, as a browser would send a form."""
+    said = {"messaging_product": "whatsapp", "type": "image/jpeg"}
+    parts = [f'--{boundary}\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n{said[name]}\r\n' for name in said]
+    parts.append(f'--{boundary}\r\nContent-Disposition: form-data; name="file"; filename="bukti.jpg"\r\n')
+    parts.append("Content-Type: image/jpeg\r\n\r\n")
+    return b"".join(("".join(parts).encode(), jpeg, f"\r\n--{boundary}--\r\n".encode()))
 
 
 def _is_success(status: int) -> bool:

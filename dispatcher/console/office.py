@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Form, HTTPException, Query, Request, Response
 from fastapi.responses import RedirectResponse
+from starlette.background import BackgroundTask
 
 from dispatcher import cases
 from dispatcher.access import accounts, audit
@@ -79,7 +80,9 @@ class OfficePages:
 
         @router.post("/units/{unit_id}/discard")
         def discard(request: Request, unit_id: str, why: Reason) -> Response:
-            return done(request, unit_id, lambda: self._discard(actor(request), unit_id, " ".join(why.split())))
+            answer = done(request, unit_id, lambda: self._discard(actor(request), unit_id, " ".join(why.split())))
+            answer.background = BackgroundTask(self.eraser.sweep)  # the storage may be slow, and nobody waits for it
+            return answer
 
         @router.post("/units/{unit_id}/release")
         def release(request: Request, unit_id: str, why: Reason) -> Response:
@@ -96,7 +99,6 @@ class OfficePages:
             self.audit.append(connection, now, actor, What.UNIT_DISCARDED, unit_id, said)
         for case in held:
             self.eraser.drop_case(case)
-        self.eraser.sweep()
 
     def _add_users(self, router: APIRouter) -> None:
         office, now = self.office, self.renderer.clock

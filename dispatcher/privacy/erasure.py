@@ -91,12 +91,16 @@ class Eraser:
             return connection.scalar(select(func.count()).select_from(remnant)) or 0
 
     def _dropped(self, after: int) -> Sequence[Row[Any]]:
-        """The next pieces to remove, and whether the unit has said one of them again since."""
-        key = ("unit_id", "event_id", "sha256")
-        is_back = exists().where(*(evidence.c[name] == remnant.c[name] for name in key)).label("is_back")
-        statement = select(remnant.c.remnant_id, remnant.c.path, is_back).where(remnant.c.remnant_id > after)
+        """The next pieces to remove."""
+        statement = select(remnant).where(remnant.c.remnant_id > after).order_by(remnant.c.remnant_id).limit(_AT_ONCE)
         with self.store.reading() as connection:
-            return connection.execute(statement.order_by(remnant.c.remnant_id).limit(_AT_ONCE)).all()
+            return connection.execute(statement).all()
+
+    def _is_back(self, row: Row[Any]) -> bool:
+        """Whether the unit has said a piece again since."""
+        key = ("unit_id", "event_id", "sha256")
+        with self.store.reading() as connection:
+            return connection.scalar(select(exists().where(*(evidence.c[name] == getattr(row, name) for name in key))))
 
     def _remove(self, found: Iterable[Row[Any]]) -> list[int]:
         """Those of these pieces that are gone, or known again."""
@@ -104,7 +108,7 @@ class Eraser:
         refusals = 0
         for row in found:
             try:
-                if not row.is_back:
+                if not self._is_back(row):  # asked of each just before: the next may take seconds
                     self.evidence.remove(row.path)
                 gone.append(row.remnant_id)
             except StoreError as fault:

@@ -25,4 +25,5 @@ remnant = Table(
     Column("sha256", String(64), nullable=False),
     Column("path", String(255), nullable=False),
 )
-"""Erased pieces of evidence whose bytes are still to be removed from the evidence store."""
+"""Pieces of evidence whose bytes are to be removed from the evidence store, unless the unit says them again before:
+erased ones, and ones that may have come to lie there after their unit was told that they are not kept."""

@@ -26,7 +26,7 @@ PICTURES = {"image/jpeg": b"\xff\xd8\xff", "image/png": b"\x89PNG\r\n\x1a\n"}
 
 
 class _Authorise(Protocol):
-    def __call__(self, request: Request) -> None: ...
+    async def __call__(self, request: Request) -> None: ...
 
 
 def graph_routes(settings: Settings, book: Book, script: Script, carrier: Carrier, clock: Clock) -> APIRouter:
@@ -43,7 +43,7 @@ def graph_routes(settings: Settings, book: Book, script: Script, carrier: Carrie
 
 
 def _authorise(token: str) -> _Authorise:
-    def check(request: Request) -> None:
+    async def check(request: Request) -> None:  # one that is not async would cost a thread
         given = request.headers.get("Authorization", "")
         if not hmac.compare_digest(given.encode(), f"Bearer {token}".encode()):
             raise Refusal(190)

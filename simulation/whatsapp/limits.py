@@ -56,7 +56,8 @@ class Gate:
         """A user counts once in 24 hours from the first message."""
         if now_s - self._users.get(recipient, -DAY_S) < DAY_S:
             return
-        self._users = {user: since_s for user, since_s in self._users.items() if now_s - since_s < DAY_S}
+        while self._users and now_s - next(iter(self._users.values())) >= DAY_S:  # the one counted first stands first
+            del self._users[next(iter(self._users))]
         if len(self._users) >= self._limits.unique_users_per_day:
             raise Refusal(131048)
         self._users[recipient] = now_s

@@ -43,7 +43,7 @@ class Service:
 
     def __init__(self, folder: Path, whatsapp: str) -> None:
         self.whatsapp = whatsapp
-        self.world = World(folder, KeptLines(whatsapp, at_once=2, timeout_s=10.0), whatsapp={"base_url": whatsapp})
+        self.world = World(folder, KeptLines(whatsapp, timeout_s=10.0), whatsapp={"base_url": whatsapp})
 
     def subscribe(self, address: str) -> None:
         said = {"url": f"{address}/webhook", "verify_token": "sim-verify-token"}

@@ -15,7 +15,6 @@ import httpx
 import pytest
 from dispatcher_world import ROOT, Answering
 from fastapi import Request
-from urllib3.connection import HTTPConnection
 
 from dispatcher import line
 from dispatcher.answers import (
@@ -30,6 +29,7 @@ from dispatcher.answers import (
     Throttled,
     Unknown,
 )
+from dispatcher.line import KeptLines
 from dispatcher.settings import WhatsAppSettings
 from dispatcher.whatsapp import TemplateMessage, Uploaded, WhatsAppClient
 from simulation.certificates import Authority
@@ -215,17 +215,28 @@ def told(body: bytes, *headers: str) -> bytes:
     return head.encode() + b"\r\n\r\n" + body
 
 
-ACCEPTED = told(b'{"messages": [{"id": "wamid.1"}]}')
+SAYS = b'{"messages": [{"id": "wamid.1"}]}'
+ACCEPTED = told(SAYS)
+CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n10\r\n%b\r\n11;a=b\r\n%b\r\n0\r\nA: trailer\r\n\r\n"
 
 
 @pytest.mark.parametrize(
     ("says", "meaning"),
     [
         (ACCEPTED, Accepted("wamid.1")),
-        (b"", Unknown("ProtocolError")),
-        (ACCEPTED[:-9], Unknown("ProtocolError")),
-        (b"SSH-2.0-server\r\n", Unknown("ProtocolError")),
-        (told(b"no gzip", "Content-Encoding: gzip"), Unknown("DecodeError")),
+        (b"HTTP/1.1 103 Early Hints\r\nLink: <x>\r\n\r\n" + ACCEPTED, Accepted("wamid.1")),
+        (b"HTTP/1.0 200 OK\r\n\r\n" + SAYS, Accepted("wamid.1")),
+        (CHUNKED % (SAYS[:16], SAYS[16:]), Accepted("wamid.1")),
+        (CHUNKED % (SAYS[:16], SAYS[16:-1]), Unknown("NotHttp")),
+        (b"HTTP/1.1 204 No Content\r\n\r\n", Unknown("answer_without_id")),
+        (b"", Unknown("BrokenOff")),
+        (ACCEPTED[:-9], Unknown("BrokenOff")),
+        (ACCEPTED[:-44], Unknown("BrokenOff")),
+        (b"SSH-2.0-server\r\n\r\n", Unknown("NotHttp")),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: -1\r\n\r\n", Unknown("NotHttp")),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: two\r\n\r\n", Unknown("NotHttp")),
+        (b"HTTP/1.1 200 OK\r\n" + b"A: and so on\r\n" * 100_000, Unknown("NotHttp")),
+        (told(b"\x1f\x8b", "Content-Encoding: gzip"), Unknown("answer_without_id")),
         (told(b"[" * 100_000), Unknown("answer_without_id")),
         (b"HTTP/1.1 307 Elsewhere\r\nLocation: /other\r\nContent-Length: 0\r\n\r\n", OurBug(307)),
         (b"HTTP/1.1 503 Busy\r\nRetry-After: 1\r\nContent-Length: 0\r\n\r\n", Retry(503)),
@@ -244,7 +255,7 @@ def test_a_server_that_says_nothing_is_not_waited_for(rude: Rude) -> None:
     """One request that hangs must not hold up the country's notices."""
     rude.is_silent = True
     client = WhatsAppClient(settings(rude.url, timeout_s=0.1), "TOKEN")
-    assert client.send(MESSAGE) == Unknown("ReadTimeoutError")
+    assert client.send(MESSAGE) == Unknown("TimeoutError")
     assert client.upload(JPEG) == Retry(0)
     client.close()
 
@@ -257,14 +268,25 @@ def test_a_line_that_was_closed_meanwhile_is_opened_anew(rude: Rude) -> None:
     client.close()
 
 
+def test_what_was_said_unasked_is_nobodys_answer(rude: Rude) -> None:
+    """An answer that came twice would be taken for the next notice's, and its owner never be told."""
+    rude.says, rude.is_silent = ACCEPTED + ACCEPTED.replace(b"wamid.1", b"wamid.2"), True
+    client = WhatsAppClient(settings(rude.url), "TOKEN")
+    assert client.send(MESSAGE) == Accepted("wamid.1")
+    rude._end.set()
+    assert client.send(MESSAGE) == Accepted("wamid.1")
+    client.close()
+    assert rude.requests == 2
+
+
 def test_a_line_that_was_idle_for_long_is_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
     """A server may be closing it just as the next notice leaves, and nobody would know whether it arrived."""
     templates = load_templates(ROOT / "config" / "templates")
     with running(create_app(Settings(templates=templates))) as url:
         client = WhatsAppClient(settings(url), "sim-token")
         opened: list[int] = []
-        connect = HTTPConnection.connect
-        monkeypatch.setattr(HTTPConnection, "connect", lambda self: opened.append(1) or connect(self))
+        connect = KeptLines._connect
+        monkeypatch.setattr(KeptLines, "_connect", lambda self: opened.append(1) or connect(self))
         for idle_s in (5.0, 5.0, 0.0, 0.0):
             monkeypatch.setattr(line, "_IDLE_S", idle_s)
             assert isinstance(client.upload(JPEG), Uploaded)

@@ -63,6 +63,8 @@ def test_the_configuration_in_force_has_one_digest(unit: Path) -> None:
         ({"key": "missing.key"}, "missing.key: key: No such file or directory; make one with `cakra-agent keygen"),
         ({"key": "unit.yaml"}, "unit.yaml: key: not an unencrypted PEM private key"),
         ({"models": {"detector": "missing.tflite"}}, "missing.tflite"),
+        ({"mqtt": {"host": "b", "tls": {"ca": "no.ca", "cert": "a", "key": "a"}}}, "no.ca: mqtt.tls.ca: there is no"),
+        ({"mqtt": {"host": "b", "username": "u", "password_file": "no.pass"}}, "no.pass: mqtt.password_file: No such"),
         ({"source": {"path": "clip.mp4", "start": "2026-11-23T07:30:00"}}, "source.start: "),
     ],
 )

@@ -169,6 +169,26 @@ def test_pictures_whose_removal_broke_off_are_removed_later(centre: Centre, far:
     assert (centre.files(), centre.eraser.left()) == (0, 0)
 
 
+@pytest.mark.parametrize("is_said_again", [False, True])
+def test_a_piece_that_came_to_lie_late_stays_only_if_its_unit_says_it_again(
+    centre: Centre, monkeypatch: pytest.MonkeyPatch, is_said_again: bool
+) -> None:
+    """A picture in a slow storage of which no row tells is one that no term and no erasure ever reaches."""
+    intake, topic, plate = centre.world.dispatcher.intake, UpTopic(UNIT, Up.EVIDENCE), evidence(EvidenceRole.PLATE)
+    put_all = EvidenceFolder.put_all
+    with monkeypatch.context() as slow:
+        slow.setattr(
+            EvidenceFolder, "put_all", lambda store, pieces: put_all(store, pieces) or dict.fromkeys(pieces, True)
+        )
+        ack = intake.take(topic, plate, NOW)
+    assert ack is not None
+    assert (ack.result, ack.retryable, centre.files()) == (AckResult.REJECTED, True, 1)
+    if is_said_again:
+        intake.take(topic, plate, NOW)
+    assert centre.eraser.sweep() == 0
+    assert centre.files() == centre.number(evidence_table) == is_said_again
+
+
 def test_a_piece_said_again_after_its_erasure_is_not_swept_away(centre: Centre, far: Far) -> None:
     """The unit was told that it is stored, and has deleted it."""
     case = centre.over()
