@@ -50,10 +50,10 @@ def create_app(
         await courier.close()
 
     app = FastAPI(title="WhatsApp simulator", lifespan=lifespan, docs_url=None, redoc_url=None, openapi_url=None)
+    app.include_router(graph_routes(settings, book, script, carrier, clock))  # first: it is asked most
     app.mount("/static", STATIC, name="static")
     app.include_router(admin_routes(settings, book, script, carrier, courier))
     app.include_router(phone_routes(settings, book, carrier, clock))
-    app.include_router(graph_routes(settings, book, script, carrier, clock))
 
     @app.exception_handler(Refusal)
     async def refuse(_: Request, refusal: Refusal) -> JSONResponse:
