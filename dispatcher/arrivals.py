@@ -10,7 +10,7 @@ from uuid import UUID
 
 from sqlalchemy import Connection, select, tuple_
 
-from dispatcher import cases
+from dispatcher import cases, numbering
 from dispatcher.cases import Key, Moves
 from dispatcher.engine import hold
 from dispatcher.evidence import place_of
@@ -67,8 +67,10 @@ def keep(
 ) -> Mapping[Report | Piece, AckResult]:
     """Store reports, and pieces whose bytes are stored; a case is complete once all is here that its report names."""
     keys = {report.key for report in reports} | {piece.key for piece in pieces}
-    # Two dispatchers with a case's last two pieces at once would each miss the other's, and it would never move.
-    hold(connection, *(f"{unit_id}/{event_id}" for unit_id, event_id in keys))
+    # Two dispatchers with a case's last two pieces at once would each miss the other's, and it would never move; and of
+    # two that count a unit's reports at once, each would miss what the other counted.
+    held = {f"{unit_id}/{event_id}" for unit_id, event_id in keys} | {report.body.unit_id for report in reports}
+    hold(connection, *held)
     of_reports = _keep_reports(connection, reports, now)
     of_pieces = _keep_pieces(connection, pieces, now)
     _complete(connection, keys, now)
@@ -95,6 +97,7 @@ def _keep_reports(connection: Connection, reports: Sequence[Report], now: dateti
     new = insert_all_new(connection, unit_event, list(rows.values()))
     first = {report.key: report for report in reversed(reports) if report.key in new}
     cases.open_cases(connection, [report.body for report in first.values()], now)
+    numbering.count(connection, [(report.body.unit_id, report.body.sequence) for report in first.values()], now)
     results = dict.fromkeys(first.values(), AckResult.STORED)
     others = [report for report in reports if report not in results]
     digests = _digests(connection, {report.key for report in others})

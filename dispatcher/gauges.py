@@ -17,7 +17,7 @@ from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 from sqlalchemy import Connection, func, select
 
-from dispatcher import sends
+from dispatcher import numbering, sends
 from dispatcher.census import WAITING, Census
 from dispatcher.errors import StoreError
 from dispatcher.metrics import REGISTRY
@@ -114,6 +114,11 @@ def _units(connection: Connection) -> Iterator[Metric]:
     said = connection.execute(select(unit_status)).all()
     for name, documentation, read in _OF_UNITS:
         yield _each(name, documentation, "unit", {row.unit_id: read(row) for row in said})
+    numbered = numbering.of_units(connection)
+    what = "Numbers below a unit's highest whose reports have not come."
+    yield _each("cakra_unit_missing_reports", what, "unit", {key: each.missing for key, each in numbered.items()})
+    what = "Reports of a unit that came with a number that had come before."
+    yield _each("cakra_unit_repeated_numbers", what, "unit", {key: each.repeated for key, each in numbered.items()})
 
 
 _OF_UNITS: tuple[tuple[str, str, Callable[[Any], float]], ...] = (

@@ -15,6 +15,7 @@ from dispatcher.metrics import LOOKUPS, word
 from dispatcher.notice import Notice, NoticeTooLong
 from dispatcher.owners import OVERRULABLE, Found, Match, OwnerRegistry, Reason, Unavailable, doubts, mobile
 from dispatcher.pacing import wait_for_registry
+from dispatcher.sightings import Sighting, elsewhere
 from dispatcher.units import Unit, believed
 from dispatcher.workflow import Event, State
 from dispatcher.writer import Writer
@@ -91,9 +92,18 @@ class Planner:
     snapshot_max_age: timedelta
     chance: Callable[[], float] = random.random
 
-    def plans(self, held: Sequence[Case], signed: Mapping[int, SignedReport], now: datetime) -> Mapping[int, Plan]:
-        """By case: what is to happen to it. Looks the owners up."""
-        plans = {case.case_id: self._before_lookup(case, signed[case.case_id], now) for case in held}
+    def plans(
+        self,
+        held: Sequence[Case],
+        signed: Mapping[int, SignedReport],
+        seen: Mapping[str, Sequence[Sighting]],
+        now: datetime,
+    ) -> Mapping[int, Plan]:
+        """By case: what is to happen to it. `seen` is where each plate was seen. Looks the owners up."""
+        plans = {
+            case.case_id: self._before_lookup(case, signed[case.case_id], seen.get(case.plate, ()), now)
+            for case in held
+        }
         asked = [case for case in held if plans[case.case_id] is None]
         found = {
             **self._owners([case for case in asked if case.state is not State.QUEUED], "notice", now),
@@ -122,14 +132,18 @@ class Planner:
             LOOKUPS.labels("wrong_answer" if is_wrong else word(each)).observe(time.monotonic() - began_s)
         return found
 
-    def _before_lookup(self, case: Case, signed: SignedReport, now: datetime) -> Plan | None:
+    def _before_lookup(self, case: Case, signed: SignedReport, seen: Sequence[Sighting], now: datetime) -> Plan | None:
         """What is to happen to a case whose owner is not to be looked up; None for the others."""
+        is_elsewhere = not case.approved and bool(elsewhere(case, seen, self.units))
+        cloned = (validation.Doubt.SEEN_ELSEWHERE,) if is_elsewhere else ()
         if case.state is State.EVIDENCE_COMPLETE:
             unit = believed(self.units.get(case.unit_id))
             if unit is None:
                 return Plan(case, case.state, Ends(Event.SET_ASIDE, ""))
-            reasons = self._doubts(signed, unit, now)
+            reasons = self._doubts(signed, unit, now) + cloned
             return Plan(case, case.state, doubted(*reasons)) if reasons else None
+        if cloned:
+            return Plan(case, case.state, doubted(*cloned))
         if self.writer.offence(signed.body) is None:  # a person cannot approve what no law describes
             return Plan(case, case.state, doubted(validation.Doubt.NO_LAW))
         if case.state is State.QUEUED and case.tries >= self.most_tries:

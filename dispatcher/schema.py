@@ -60,6 +60,25 @@ unit_event = Table(
 )
 """Signed reports, exactly as they came."""
 
+unit_count = Table(
+    "unit_count",
+    metadata,
+    Column("unit_id", String(63), primary_key=True),
+    Column("last", Integer, nullable=False),
+    Column("repeated", Integer, nullable=False),
+)
+"""The highest number of each unit's reports, and how many came with a number that had come before."""
+
+missing_reports = Table(
+    "missing_reports",
+    metadata,
+    Column("unit_id", String(63), primary_key=True),
+    Column("first", Integer, primary_key=True),
+    Column("last", Integer, nullable=False),
+    Column("since", Moment, nullable=False),
+)
+"""Numbers below the highest that have not come, from `first` to `last`."""
+
 quarantine = Table(
     "quarantine",
     metadata,
@@ -119,6 +138,7 @@ cases = Table(
     Index("cases_by_age", "state", "occurred_at"),
     Index("cases_by_deadline", "state", "deadline"),
     Index("cases_newest", "occurred_at", "case_id"),
+    Index("cases_by_plate", "plate", "occurred_at"),
     Index("cases_to_work", "changed_at", "case_id", postgresql_where=text(WORKED)).ddl_if(dialect="postgresql"),
 )
 """One row a violation: where it stands and when the worker looks at it next."""

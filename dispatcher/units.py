@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
+from pydantic import Field
+
 from dispatcher.errors import ConfigError
 from dispatcher.settings import Section, load_yaml
 from wire.messages import UnitId
@@ -21,6 +23,13 @@ class UnitState(StrEnum):
     """Its key waits for people's approval; what it says is not taken in yet, and it keeps it."""
 
 
+class Place(Section):
+    """Where a unit stands, in degrees."""
+
+    lat: float = Field(ge=-90, le=90)
+    lon: float = Field(ge=-180, le=180)
+
+
 class UnitEntry(Section):
     """One unit as it stands in the file."""
 
@@ -29,6 +38,8 @@ class UnitEntry(Section):
     """Base64 of the 32-byte Ed25519 public key; `cakra-agent keygen` prints it."""
     name: str
     state: UnitState = UnitState.APPROVED
+    place: Place | None = None
+    """By it a plate that two units see is found out for a copy; of a unit that moves leave it out."""
 
 
 class UnitsFile(Section):
@@ -43,6 +54,7 @@ class Unit:
     name: str
     state: UnitState
     key: VerifyKey
+    place: Place | None = None
 
 
 def believed(unit: Unit | None) -> Unit | None:
@@ -60,5 +72,5 @@ def load_units(path: Path) -> Mapping[str, Unit]:
             key = VerifyKey.from_base64(entry.public_key)
         except ValueError as error:
             raise ConfigError(f"{path}: units.{index}.public_key: {error}; copy it from the unit") from None
-        units[entry.unit_id] = Unit(entry.unit_id, entry.name, entry.state, key)
+        units[entry.unit_id] = Unit(entry.unit_id, entry.name, entry.state, key, entry.place)
     return units

@@ -25,6 +25,8 @@ class Doubt(StrEnum):
     """No law in force that day describes this kind of violation."""
     KEY_REPLACED = "key_replaced"
     """Signed with a key that is not the unit's any more."""
+    SEEN_ELSEWHERE = "seen_elsewhere"
+    """The same plate was seen where its vehicle cannot have been; a person decides about both."""
 
 
 def doubts(

@@ -20,7 +20,7 @@ from typing import Unpack
 
 from sqlalchemy import Connection
 
-from dispatcher import cases, sends, validation
+from dispatcher import cases, sends, sightings, validation
 from dispatcher.answers import Accepted, Answer, Failure, Retry, Scope, Throttled, Unknown
 from dispatcher.cases import Case, Changes, LeaseLost, Moves
 from dispatcher.errors import AwayError, ContendedError, StoreError
@@ -143,11 +143,12 @@ class Worker:
             states = self._states(connection, now)
             claimed = cases.claim(connection, states, self._name, now, now + self._lease, self._at_once)
             signed = cases.signed_of(connection, claimed)
+            seen = sightings.of_plates(connection, claimed)
         if not claimed:
             return self._expire(now) or self._free(now)
         self._give_up([case for case in claimed if case.state is State.SENDING], now)
         held = [case for case in claimed if case.state is not State.SENDING]
-        plans = self._planner.plans(held, signed, now)
+        plans = self._planner.plans(held, signed, seen, now)
         if State.QUEUED in states:
             self._send(self._with_pictures(plans, signed, now))
         else:

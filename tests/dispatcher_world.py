@@ -129,12 +129,12 @@ def manifest(number: int = 1, key: SigningKey = KEY) -> bytes:
     return encode(key.sign_manifest(body))
 
 
-def evidence(role: EvidenceRole, number: int = 1, content: bytes | None = None) -> bytes:
+def evidence(role: EvidenceRole, number: int = 1, content: bytes | None = None, unit_id: str = UNIT) -> bytes:
     """An evidence message; another content than the report's is a piece that no report names."""
     content = PICTURES[role] if content is None else content
     header = EvidenceHeader(
         event_id=event_id(number),
-        unit_id=UNIT,
+        unit_id=unit_id,
         role=role,
         sha256=sha256_hex(content),
         media_type="application/json" if role is EvidenceRole.MANIFEST else "image/jpeg",

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, select
 
-from dispatcher import cases, decisions, proposals, sends
+from dispatcher import cases, decisions, numbering, proposals, sends, sightings
 from dispatcher.cases import Case, Entry
 from dispatcher.census import Census
+from dispatcher.numbering import Numbering
 from dispatcher.owners import Match, OwnerRegistry, mobile
 from dispatcher.plate import mask_name, mask_nik, mask_phone, mask_plate
 from dispatcher.proposals import Proposal, TwoPersons
 from dispatcher.schema import unit_status
 from dispatcher.sends import Attempt, Pause
+from dispatcher.sightings import Sighting
 from dispatcher.store import Store, counters
 from dispatcher.units import Unit
 from dispatcher.workflow import State
@@ -45,6 +47,7 @@ class UnitLine:
     backlog: int
     held: int
     """Its cases that nobody judges before it is believed."""
+    numbers: Numbering
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,6 +93,8 @@ class CaseView:
     buttons: tuple[str, ...]
     proposal: Proposal | None
     possible: tuple[str, ...]
+    elsewhere: Sequence[Sighting]
+    """Where the plate was seen although its vehicle cannot have been there."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -136,6 +141,7 @@ class Views:
             attempts = sends.attempts_of(connection, case.case_id)
             pictures = cases.evidence_paths(connection, case)
             proposal = proposals.find(connection, case) if self.two.decide(case) else None
+            seen = sightings.of_plates(connection, [case])
         return CaseView(
             case=case,
             report=report,
@@ -147,6 +153,7 @@ class Views:
             buttons=tuple(button.text for button in self.writer.template.buttons),
             proposal=proposal,
             possible=decisions.possible(case, proposal, who),
+            elsewhere=sightings.elsewhere(case, seen.get(case.plate, ()), self.units),
         )
 
     def picture(self, reference: str, role: str) -> str | None:
@@ -187,14 +194,19 @@ def _row(connection: Connection, case: Case) -> Row:
 
 def _unit_lines(connection: Connection, units: Mapping[str, Unit]) -> tuple[UnitLine, ...]:
     said = {row.unit_id: row for row in connection.execute(select(unit_status))}
-
     held = cases.tally_units(connection, State.HELD)
+    numbered = numbering.of_units(connection)
 
     def line(unit: Unit) -> UnitLine:
-        row, waiting = said.get(unit.unit_id), held.get(unit.unit_id, 0)
-        if row is None:
-            return UnitLine(unit=unit, online=False, seen_at=None, backlog=0, held=waiting)
-        return UnitLine(unit=unit, online=row.online, seen_at=row.seen_at, backlog=row.backlog, held=waiting)
+        row = said.get(unit.unit_id)
+        return UnitLine(
+            unit=unit,
+            online=bool(row and row.online),
+            seen_at=row.seen_at if row else None,
+            backlog=row.backlog if row else 0,
+            held=held.get(unit.unit_id, 0),
+            numbers=numbered.get(unit.unit_id, Numbering()),
+        )
 
     return tuple(map(line, units.values()))
 

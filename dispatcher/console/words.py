@@ -116,6 +116,7 @@ REASONS: Mapping[str, str] = {
     "clock": _("The unit's clock was not synchronised"),
     "too_old": _("The violation is too old"),
     "key_replaced": _("Signed with a key that is not the unit's any more"),
+    "seen_elsewhere": _("Seen elsewhere at a time when its vehicle cannot have been there: copied or misread"),
     "no_law": _("No law in force describes this violation"),
     "owner_not_found": _("Plate not in the registry"),
     "owner_ambiguous": _("More than one registration"),

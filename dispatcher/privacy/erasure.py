@@ -100,7 +100,8 @@ class Eraser:
         """Whether the unit has said a piece again since."""
         key = ("unit_id", "event_id", "sha256")
         with self.store.reading() as connection:
-            return connection.scalar(select(exists().where(*(evidence.c[name] == getattr(row, name) for name in key))))
+            known = exists().where(*(evidence.c[name] == getattr(row, name) for name in key))
+            return bool(connection.scalar(select(known)))
 
     def _remove(self, found: Iterable[Row[Any]]) -> list[int]:
         """Those of these pieces that are gone, or known again."""

@@ -87,17 +87,23 @@ def incidents(
 ) -> Iterator[Incident]:
     """A violation of each of these people, reported by the units in turn."""
     for index in people:
-        yield _incident(index, by[index % len(by)], now, random.Random(f"{seed}/{index}").randbytes(picture_bytes))
+        yield _incident(
+            index,
+            index // len(by) + 1,
+            by[index % len(by)],
+            now,
+            random.Random(f"{seed}/{index}").randbytes(picture_bytes),
+        )
 
 
-def _incident(index: int, unit: Unit, now: datetime, noise: bytes) -> Incident:
+def _incident(index: int, number: int, unit: Unit, now: datetime, noise: bytes) -> Incident:
     event_id = uuid5(_EVENTS, f"{unit.unit_id}/{index}")
     pictures = {role: _JPEG + role.encode() + noise for role in (EvidenceRole.CONTEXT, EvidenceRole.PLATE)}
     named = tuple(
         EvidenceRef(role=role, sha256=sha256_hex(content), media_type="image/jpeg", size_bytes=len(content))
         for role, content in pictures.items()
     )
-    report = encode(unit.key.sign(_report(index, unit.unit_id, event_id, now, named)))
+    report = encode(unit.key.sign(_report(index, number, unit.unit_id, event_id, now, named)))
     said = [Said(Up.VIOLATION, report, sha256_hex(report))]
     for piece in named:
         header = EvidenceHeader(event_id=event_id, unit_id=unit.unit_id, **piece.model_dump())
@@ -106,12 +112,12 @@ def _incident(index: int, unit: Unit, now: datetime, noise: bytes) -> Incident:
 
 
 def _report(
-    index: int, unit_id: str, event_id: UUID, now: datetime, evidence: tuple[EvidenceRef, ...]
+    index: int, number: int, unit_id: str, event_id: UUID, now: datetime, evidence: tuple[EvidenceRef, ...]
 ) -> ViolationReport:
     return ViolationReport(
         event_id=event_id,
         unit_id=unit_id,
-        sequence=index + 1,
+        sequence=number,
         site_id="storm",
         lane_id="lane-1",
         location="Jl. Jenderal Sudirman, arah utara",

@@ -10,8 +10,9 @@ from typing import Any
 
 import pyotp
 import pytest
+import yaml
 from console_world import Browser, World, token
-from dispatcher_world import KEY, NOW, PASSWORD, PICTURES, UNIT, enter, report, signed
+from dispatcher_world import KEY, NOW, PASSWORD, PICTURES, UNIT, enter, evidence, report, signed
 from fastapi.routing import APIRoute
 from sqlalchemy import select, update
 
@@ -349,6 +350,28 @@ def test_what_a_quarantined_unit_said_is_judged_or_erased(tmp_path: Path, databa
         pass
     assert [case["state"] for case in world.cases()] == ["queued"]
     assert "2 cases: lens turned" in world.web.get("/audit").text
+    world.close()
+
+
+def test_what_speaks_against_a_unit_and_a_plate_is_shown(tmp_path: Path) -> None:
+    """Who decides about a copied plate must see the other sighting, and who looks after units what they kept back."""
+    places = {UNIT: {"lat": -6.2088, "lon": 106.8456}, "bandung-01": {"lat": -6.9175, "lon": 107.6191}}
+    key = KEY.public.to_base64()
+    units = [{"unit_id": unit_id, "name": unit_id, "public_key": key, "place": at} for unit_id, at in places.items()]
+    (tmp_path / "placed.yaml").write_text(yaml.safe_dump({"units": units}))
+    world = World(tmp_path, units="placed.yaml")
+    take = world.dispatcher.intake.take
+    for number, unit_id in enumerate(places, start=3):
+        take(UpTopic(unit_id, Up.VIOLATION), signed(report(number, unit_id=unit_id)), NOW)
+        for role in PICTURES:
+            take(UpTopic(unit_id, Up.EVIDENCE), evidence(role, number, unit_id=unit_id), NOW)
+    while world.dispatcher.worker.step():
+        pass
+    first, second = (case["reference"] for case in world.cases())
+    page = world.web.get(f"/cases/{first}").text
+    assert "cannot have been there" in page
+    assert f"/cases/{second}" in page
+    assert "2 reports missing" in world.web.get("/units").text
     world.close()
 
 

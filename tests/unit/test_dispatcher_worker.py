@@ -42,7 +42,7 @@ from dispatcher.reference import payload
 from dispatcher.schema import webhook_inbox
 from dispatcher.settings import load_settings
 from dispatcher.store import Store, counters
-from dispatcher.units import UnitState
+from dispatcher.units import Place, UnitState
 from dispatcher.whatsapp import TemplateMessage, Uploaded
 from dispatcher.worker import Worker
 from dispatcher.workflow import State
@@ -291,6 +291,56 @@ def test_what_a_replaced_key_signed_goes_to_a_person(world: World) -> None:
     world.units[UNIT] = replace(believed, key=SigningKey.generate().public)
     assert world.work() is State.REVIEW
     assert world.case().reasons == ("key_replaced", "unit_review", "unit.low_confidence")
+
+
+JAKARTA, BANDUNG = Place(lat=-6.2088, lon=106.8456), Place(lat=-6.9175, lon=107.6191)
+"""117 km from one another."""
+
+
+def seen_in_both(world: World, apart: timedelta, there: Place | None = BANDUNG) -> Callable[[], None]:
+    """A plate is seen in Jakarta, and from when the answer is called also in Bandung."""
+    other = "bandung-01"
+    here = world.units[UNIT] = replace(world.units[UNIT], place=JAKARTA)
+    world.units[other] = replace(here, unit_id=other, place=there)
+    world.arrive()
+
+    def seen_there() -> None:
+        body = report(2, NOW - timedelta(minutes=1) - apart, unit_id=other)
+        world.intake.take(UpTopic(other, Up.VIOLATION), signed(body), NOW)
+        for role in PICTURES:
+            world.intake.take(UpTopic(other, Up.EVIDENCE), evidence(role, 2, unit_id=other), NOW)
+
+    return seen_there
+
+
+def test_a_plate_in_two_far_places_at_once_goes_to_a_person_both_times(world: World) -> None:
+    """Whoever drives with a copied plate would have its owner accused, and the owner could not show where they were."""
+    seen_in_both(world, timedelta(minutes=40))()
+    assert world.work() is State.REVIEW
+    with world.store.reading() as connection:
+        both = cases.listed(connection)
+    assert [(case.state, case.reasons) for case in both] == [(State.REVIEW, ("seen_elsewhere",))] * 2
+    assert world.whatsapp.sent == []
+    world.decide("approve")
+    assert (world.work(), len(world.whatsapp.sent)) == (State.ACCEPTED, 1)
+
+
+def test_a_plate_that_is_copied_after_its_owner_was_told_goes_to_a_person(world: World) -> None:
+    """The first message cannot be taken back; a second one about a copy need not go out."""
+    seen_there = seen_in_both(world, timedelta(minutes=40))
+    assert world.work() is State.ACCEPTED
+    seen_there()
+    assert world.work() is State.ACCEPTED
+    with world.store.reading() as connection:
+        assert {case.state for case in cases.listed(connection)} == {State.ACCEPTED, State.REVIEW}
+    assert len(world.whatsapp.sent) == 1
+
+
+@pytest.mark.parametrize(("minutes", "there"), [(50, BANDUNG), (0, None), (0, Place(lat=-6.2, lon=106.84))])
+def test_a_vehicle_that_may_have_driven_there_is_no_copy(world: World, minutes: int, there: Place | None) -> None:
+    """Who commits two violations on one way owes two answers, and no person's time."""
+    seen_in_both(world, timedelta(minutes=minutes), there)()
+    assert (world.work(), len(world.whatsapp.sent)) == (State.ACCEPTED, 2)
 
 
 def test_a_report_that_still_waited_for_pictures_is_judged_by_the_key_of_after_the_release(world: World) -> None:

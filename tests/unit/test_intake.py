@@ -14,10 +14,11 @@ from dispatcher_world import KEY, NOW, PICTURES, UNIT, event_id, evidence, manif
 from sqlalchemy import func, select
 from sqlalchemy.exc import DataError
 
-from dispatcher import cases
+from dispatcher import cases, numbering
 from dispatcher.errors import StoreError
 from dispatcher.evidence import EvidenceFolder
 from dispatcher.intake import Incoming, Intake
+from dispatcher.numbering import Numbering
 from dispatcher.privacy.erasure import Eraser
 from dispatcher.schema import quarantine, unit_event, unit_status
 from dispatcher.store import Store, counters
@@ -240,6 +241,29 @@ def test_a_refusal_is_short_enough_to_be_read(world: World) -> None:
     ack = world.say(Up.VIOLATION, json.dumps(body | {"x" * 60_000: 1}).encode())
     assert ack is not None
     assert len(encode(ack)) < 1000
+
+
+def numbered(world: World) -> Numbering:
+    with world.store.reading() as connection:
+        return numbering.of_units(connection)[UNIT]
+
+
+def test_reports_that_are_missing_are_told_until_they_come(world: World) -> None:
+    """A report that somebody took out of a unit would be missed by nobody."""
+    for number, missing in ((1, 0), (5, 3), (3, 2), (9, 5), (4, 4), (2, 3), (2, 3)):
+        world.say(Up.VIOLATION, signed(report(number)))
+        assert numbered(world) == Numbering(missing=missing, since=NOW if missing else None)
+    said = [Incoming(UpTopic(UNIT, Up.VIOLATION), signed(report(number))) for number in (8, 7, 11, 6, 10)]
+    world.intake.take_all(said, NOW)
+    assert numbered(world) == Numbering()
+
+
+def test_a_number_that_two_reports_have_is_told(world: World) -> None:
+    """Two that speak with one unit's key would pass for one."""
+    for number in (1, 2, 3):
+        world.say(Up.VIOLATION, signed(report(number)))
+    world.say(Up.VIOLATION, signed(report(4, sequence=2)))
+    assert numbered(world) == Numbering(repeated=1)
 
 
 def test_the_last_word_of_a_unit_is_kept(world: World) -> None:
