@@ -99,8 +99,8 @@ class WhatsAppSettings(Section):
     timeout_s: float = Field(default=20.0, gt=0, le=120)
     """Longer than WhatsApp needs: a request given up too early ends as `unknown`, and that costs a person's time."""
     at_once: int = Field(default=32, ge=1, le=500)
-    """Requests under way together: messages a second times the seconds of an answer (80 x 0.3 s; 150 for 500 messages
-    a second). A dispatcher that is killed leaves at most so many cases `unknown`."""
+    """Requests under way together. In the time of two answers, a picture's and a message's, a dispatcher sends so many:
+    where one takes 0.3 s, 32 make 50 a second, 160 make 190. One that is killed leaves so many cases `unknown`."""
     attempts: int = Field(default=8, ge=1, le=50)
     """Refused for now this often, a notice is dead: visible, and sent again by a person."""
 

@@ -15,7 +15,7 @@ import pytest
 from dispatcher_world import NOW, UNIT, event_id, report
 from sqlalchemy import event, insert, select
 
-from dispatcher import cases, engine, sends
+from dispatcher import cases, engine, sends, sightings
 from dispatcher.cases import Case, LeaseLost, Moves
 from dispatcher.engine import hold, insert_many
 from dispatcher.errors import AwayError, StoreError, UnstorableError
@@ -123,17 +123,20 @@ def test_a_row_is_inserted_once_and_counted_as_often_as_it_came(store: Store) ->
 def test_what_is_asked_again_and_again_reads_no_whole_table(open_store: OpenStore, sqlite: str) -> None:
     """A dispatcher that looks at every case it ever had, each time it looks, comes to a stop within a year."""
     asked: list[tuple[str, Any]] = []
-    with open_store(sqlite).writing() as connection:
+    store = open_store(sqlite)
+    case = opened(store)
+    with store.writing() as connection:
         event.listen(connection, "before_cursor_execute", lambda *told: asked.append(told[2:4]))
         cases.claim(connection, tuple(State), "one", NOW, NOW + MINUTE, limit=32)
         cases.past_deadline(connection, LINE, NOW, limit=100)
         cases.next_time(connection, tuple(State))
         cases.listed(connection)
         sends.next_calls(connection, limit=100)
+        sightings.of_plates(connection, [case])
         questions = list(asked)
         plans = [connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {words}", values) for words, values in questions]
         steps = [row.detail for plan in plans for row in plan]
-    assert len(questions) == 5
+    assert len(questions) == 7  # the claim is two
     assert [step for step in steps if step.startswith("SCAN") and "USING" not in step] == []
 
 
