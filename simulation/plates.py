@@ -121,6 +121,8 @@ GLYPHS: dict[str, tuple[Skeleton, ...]] = {
     "1": (
         (0.75, (_ONE, (0.0, ((0.05, 1.0), (0.95, 1.0))))),
         (0.6, ((0.0, ((0.1, 0.25), (0.85, 0.0), (0.85, 1.0))),)),
+        (0.12, ((0.0, ((0.5, 0.0), (0.5, 1.0))),)),
+        (0.3, ((0.0, ((0.3, 0.12), (0.7, 0.0), (0.7, 1.0))),)),
     ),
     "2": ((1.0, ((0.5, ((0, 0.24), (0, 0), (1, 0), (1, 0.42, 0.3), (0, 1, 0.0), (1, 1))),)),),
     "3": (
@@ -408,7 +410,7 @@ def _number(ink: Mask, spec: PlateSpec, rng: np.random.Generator, draw: Draw) ->
     height, width = ink.shape
     car = spec.vehicle == "car"
     tall = height * (rng.uniform(0.5, 0.64) if not spec.expiry else rng.uniform(0.35, 0.48))
-    top = height * rng.uniform(0.1, 0.22 if car else 0.16) if spec.expiry else (height - tall) * rng.uniform(0.4, 0.6)
+    top = height * rng.uniform(0.1 if car else 0.05, 0.22 if car else 0.16) if spec.expiry else (height - tall) * rng.uniform(0.4, 0.6)
     margin = height * rng.uniform(0.1, 0.22)
     rows = [[draw(c, tall) for c in group] for group in spec.groups]
     gap = tall * (rng.uniform(0.06, 0.16) if car else rng.uniform(0.08, 0.26))
@@ -454,7 +456,7 @@ def _expiry(ink: Mask, spec: PlateSpec, rng: np.random.Generator, draw: Draw) ->
         glyphs = [_bolder(g, bold) for g in glyphs]
     stretch = rng.uniform(1.0, 1.5) if car else rng.uniform(0.9, 1.5)
     glyphs = [_narrowed(g, stretch) for g in glyphs]
-    loose = 1.0 if car else rng.uniform(1.0, 2.4)
+    loose = 1.0 if car else rng.uniform(0.5, 2.4)
     gap, middle = tall * rng.uniform(0.1, 0.3) * loose, tall * rng.uniform(0.4, 0.9) * loose
     length = _row(glyphs, gap) + middle
     x = (width - length) / 2 + rng.normal(0, 0.03) * width

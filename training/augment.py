@@ -124,28 +124,21 @@ def sharpen(picture: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 
 def burnt(picture: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """A plate in the sun: its paper overflows the sensor, and light creeps into the strokes until they are faint."""
+    """A plate in the sun: its paper overflows the sensor, and light creeps into the strokes until they are faint.
+
+    Two in five burn from above, where a plate that leans back mirrors the sky, and are clearer below.
+    """
     picture = cv2.GaussianBlur(picture, (0, 0), rng.uniform(0.4, 1.2)) * rng.uniform(1.2, 3.0)
     white = np.clip(rng.normal((255, 250, 246), 6), 225, 255).astype(np.float32)
-    return np.asarray(white - (white - np.minimum(picture, white)) * rng.uniform(0.12, 0.8), np.float32)
+    left = rng.uniform(0.12, 0.8)
+    if rng.random() < 0.4:
+        down = np.linspace(rng.uniform(0.0, 0.5), rng.uniform(0.7, 1.6), len(picture), dtype=np.float32)
+        left = left * np.clip(down, 0.15, 1)[:, None, None]
+    return np.asarray(white - (white - np.minimum(picture, white)) * left, np.float32)
 
 
-def photograph(picture: np.ndarray, rng: np.random.Generator, plate_width_px: float, upright: float = 1.0) -> Image:
-    """A clean crop as a roadside camera would have delivered it at its worst.
-
-    A plate that leans back shows `upright` of its height.
-    """
-    picture = burnt(picture, rng) if rng.random() < 0.2 else expose(picture, rng)
-    picture = blur(picture, rng, 1.0 if plate_width_px > 90 else 0.6)
-    picture = few_pixels(picture, rng, plate_width_px, upright)
-    picture = compress(add_noise(sharpen(picture, rng), rng), rng)
-    return np.clip(picture, 0, 255).astype(np.uint8)
-
-
-def photograph_well(
-    picture: np.ndarray, rng: np.random.Generator, plate_width_px: float, upright: float = 1.0
-) -> Image:
-    """The same on most days: sharp, often dark and bluish as in the shade of a bonnet, now and then too bright."""
+def shaded(picture: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """The light of most days: three in ten dark, two in ten bright; a little bluish, or red from lamps and dusk."""
     mode = rng.random()
     if mode < 0.3:
         gain, lift, gamma = rng.uniform(0.15, 0.5), rng.uniform(0.0, 0.06), rng.uniform(0.8, 1.3)
@@ -153,8 +146,33 @@ def photograph_well(
         gain, lift, gamma = rng.uniform(0.5, 1.1), rng.uniform(-0.02, 0.05), rng.uniform(0.8, 1.3)
     else:
         gain, lift, gamma = rng.uniform(1.0, 1.5), rng.uniform(0.0, 0.2), rng.uniform(0.6, 1.0)
-    cast = rng.normal((1.06, 1.0, 0.96), 0.07, 3)
-    picture = np.clip((np.clip(picture, 0, 255) / 255) ** gamma * gain * cast + lift, 0, 1).astype(np.float32) * 255
+    dusk = (rng.uniform(0.35, 0.8), rng.uniform(0.5, 0.85), 1.05)
+    cast = rng.normal(dusk if rng.random() < 0.12 else (1.06, 1.0, 0.96), 0.07, 3)
+    curve = (np.clip(picture, 0, 255) / 255) ** gamma * gain * cast + lift
+    return np.asarray(np.clip(curve, 0, 1) * 255, np.float32)
+
+
+def photograph(
+    picture: np.ndarray, rng: np.random.Generator, plate_width_px: float, upright: float = 1.0, *, lit: bool = False
+) -> Image:
+    """A clean crop as a roadside camera would have delivered it at its worst.
+
+    A plate that leans back shows `upright` of its height. `lit`: its light is there already.
+    """
+    if not lit:
+        picture = burnt(picture, rng) if rng.random() < 0.2 else expose(picture, rng)
+    picture = blur(picture, rng, 1.0 if plate_width_px > 90 else 0.6)
+    picture = few_pixels(picture, rng, plate_width_px, upright)
+    picture = compress(add_noise(sharpen(picture, rng), rng), rng)
+    return np.clip(picture, 0, 255).astype(np.uint8)
+
+
+def photograph_well(
+    picture: np.ndarray, rng: np.random.Generator, plate_width_px: float, upright: float = 1.0, *, lit: bool = False
+) -> Image:
+    """The same on most days: sharp, often dark and bluish as in the shade of a bonnet, now and then too bright."""
+    if not lit:
+        picture = burnt(picture, rng) if rng.random() < 0.1 else shaded(picture, rng)
     picture = cv2.GaussianBlur(picture, (0, 0), rng.uniform(0.2, 0.8))
     height, width = picture.shape[:2]
     share = min(1.0, plate_width_px / (width * 0.9))

@@ -108,7 +108,7 @@ def pressed(rng: np.random.Generator, variants: int = 3) -> Typeface:
     """One press tool of the stroke typeface, with `variants` shaky copies of each character."""
     style = "old" if rng.random() < 0.65 else "new"
     pen = random_pen(rng, style, "motorcycle" if rng.random() < 0.4 else "car")
-    pen.variants.update({char: int(rng.integers(len(GLYPHS[char]))) for char in "QG"})
+    pen.variants.update({char: int(rng.integers(len(GLYPHS[char]))) for char in "QG1"})
     return {c: [draw_character(c, GLYPH_HEIGHT, pen, rng) for _ in range(variants)] for c in GLYPHS}
 
 

@@ -20,7 +20,7 @@ import numpy as np
 from agent.ocr import MARGIN, exact_places, expiry_places, widened
 from agent.types import Image, PlateColour
 from simulation.plates import PREFIXES, Draw, Mask, PlateSpec, Style, Vehicle, draw_ink
-from training.augment import patch, photograph, photograph_well, weather
+from training.augment import burnt, patch, photograph, photograph_well, weather
 from training.foreign import draw_foreign
 from training.glyphs import ALPHABET, GLYPH_HEIGHT, Typeface, fonts, photographed, pressed
 from training.labels import LabelledPlate, expiry_dates, held_back, load_labels
@@ -42,13 +42,13 @@ HARD = 0.4
 learns from hopeless crops alone stops looking for the short strokes that tell G from C."""
 WELL_SHOT = 0.45
 """Share of the hard ones that are photographed well nevertheless."""
-LOOKALIKES, LOOKALIKE_DIGITS = "OQGC", "83956"
+LOOKALIKES, LOOKALIKE_DIGITS = "OQDGC", "83956"
 """Characters that differ by one short stroke are shown more often."""
 
 SHARES = {
-    PlateColour.BLACK: 0.5,
-    PlateColour.WHITE: 0.32,
-    PlateColour.YELLOW: 0.06,
+    PlateColour.BLACK: 0.42,
+    PlateColour.WHITE: 0.38,
+    PlateColour.YELLOW: 0.08,
     PlateColour.RED: 0.05,
     PlateColour.GREEN: 0.02,
     PlateColour.BLUE: 0.02,
@@ -101,13 +101,17 @@ class RetonedScene:
     """Whether it was turned, so that a detector may see an upright box around it."""
 
 
+SUN = 0.5
+"""Chance that a motorcycle's white plate is in full sun: it leans back, towards the sky."""
+
+
 def random_text(rng: np.random.Generator) -> str:
     """Seven in ten as Indonesian plates are built, the rest any Latin plate; all letters equally often."""
 
     def letters(low: int, high: int) -> str:
         count = int(rng.integers(low, high + 1))
         return "".join(
-            LOOKALIKES[int(rng.integers(4))] if rng.random() < 0.25 else chr(65 + int(rng.integers(26)))
+            LOOKALIKES[int(rng.integers(len(LOOKALIKES)))] if rng.random() < 0.25 else chr(65 + int(rng.integers(26)))
             for _ in range(count)
         )
 
@@ -230,7 +234,7 @@ class Composer:
 
     # --- composed plates ---
 
-    def _draw(self, face: Typeface, scatter: float, vehicle: Vehicle) -> Draw:
+    def _draw(self, face: Typeface, scatter: float, vehicle: Vehicle, style: Style) -> Draw:
         rng = self._rng
         narrow = rng.uniform(0.72, 1.12) if vehicle == "car" else rng.uniform(0.9, 1.5)
         grow = int(rng.choice([-1, -1, -1, 0, 0, 0, 1] if vehicle == "motorcycle" else [-1, 0, 0, 0, 1, 2]))
@@ -249,7 +253,7 @@ class Composer:
             size = (max(2, round(wide)), max(3, round(tall)))
             return np.asarray(cv2.resize(glyph, size, interpolation=cv2.INTER_AREA), np.uint8)
 
-        slashed = rng.random() < 0.4
+        slashed = rng.random() < (0.4 if style == "old" else 0.05)
         return draw
 
     def _slashed(self, glyph: Mask) -> Mask:
@@ -274,14 +278,14 @@ class Composer:
     def _flat(self, spec: PlateSpec, height_px: int) -> np.ndarray:
         """The plate edge to edge, weathered, float32 BGR."""
         face, scatter = self._face()
-        ink = draw_ink(spec, self._rng, height_px, self._draw(face, scatter, spec.vehicle))
+        ink = draw_ink(spec, self._rng, height_px, self._draw(face, scatter, spec.vehicle, spec.style))
         return self._colourise(ink, spec.colour, spec.style == "old", spec.vehicle)
 
     def _composed(self) -> Sample:
         rng = self._rng
         colour = COLOURS[int(rng.choice(len(COLOURS), p=[SHARES[c] for c in COLOURS]))]
         text = random_text(rng)
-        vehicle: Vehicle = "motorcycle" if rng.random() < 0.45 else "car"
+        vehicle: Vehicle = "motorcycle" if rng.random() < 0.5 else "car"
         indonesian = text.count(" ") == 2
         dated = rng.random() < (0.93 if indonesian else 0.15)
         expiry = (int(rng.integers(1, 13)), int(rng.integers(*YEARS))) if dated else None
@@ -298,14 +302,15 @@ class Composer:
     def _placed(self, flat: np.ndarray, text: str, colour: PlateColour, vehicle: Vehicle) -> Sample:
         """A flat plate set into the street and photographed."""
         rng = self._rng
-        canvas, corners = self._surround(flat)
+        sunny = vehicle == "motorcycle" and colour is PlateColour.WHITE and rng.random() < SUN
+        canvas, corners = self._surround(burnt(flat, rng) if sunny else flat)
         width_px = self._distance(48 if self._hard else 75, 230)
         if self._hard and rng.random() < 0.03:
             width_px = float(rng.uniform(16, 32))
         matrix = self._seen(corners, vehicle)
         leans = vehicle == "motorcycle" and rng.random() < 0.5
         upright = float(rng.uniform(0.35 if self._hard else 0.6, 0.95)) if leans else 1.0
-        crop = self._photographed_as(_warp(canvas, matrix), width_px, upright)
+        crop = self._photographed_as(_warp(canvas, matrix), width_px, upright, lit=sunny)
         placed = cv2.perspectiveTransform(corners[None], matrix)[0]
         return Sample(crop, text, COLOURS.index(colour), int(width_px > 40 and contrast(crop) > FAINTEST), placed)
 
@@ -337,9 +342,11 @@ class Composer:
     def _weathered(self, flat: np.ndarray) -> np.ndarray:
         return weather(flat, self._rng) if self._hard else flat
 
-    def _photographed_as(self, crop: np.ndarray, width_px: float, upright: float = 1.0) -> Image:
-        well = not self._hard or self._rng.random() < WELL_SHOT
-        return (photograph_well if well else photograph)(crop, self._rng, width_px, upright)
+    def _photographed_as(
+        self, crop: np.ndarray, width_px: float, upright: float = 1.0, *, lit: bool = False
+    ) -> Image:
+        camera = photograph_well if not self._hard or self._rng.random() < WELL_SHOT else photograph
+        return camera(crop, self._rng, width_px, upright, lit=lit)
 
     def _distance(self, low_px: float, high_px: float) -> float:
         """Width of a plate in the frame: as many between 50 and 100 px as between 100 and 200."""

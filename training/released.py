@@ -19,12 +19,13 @@ Layer = nn.Conv2d | nn.Linear
 def restore(net: nn.Module, path: Path, crops: torch.Tensor) -> None:
     """Give `net` the weights of `path`, whose layers stand there in the order in which `net` runs them.
 
-    crops: (N, 3, H, W) as the network sees them; the batch norms take their statistics from these. Layers whose batch
-    norm multiplies by nothing are new and stay as they are.
+    crops: (N, 3, H, W) as the network sees them; the batch norms take their statistics from these. Where `net` has
+    more layers than the file, those whose batch norm multiplies by nothing are new and stay as they are.
     Raises ValueError if the networks are not of one build.
     """
-    layers = [(layer, norm) for layer, norm in _in_order(net, crops[:1]) if norm is None or norm.weight.any()]
-    stored = _stored(path)
+    layers, stored = _in_order(net, crops[:1]), _stored(path)
+    if len(layers) > len(stored):
+        layers = [(layer, norm) for layer, norm in layers if norm is None or norm.weight.any()]
     if [tuple(layer.weight.shape) for layer, _ in layers] != [weight.shape for weight, _ in stored]:
         raise ValueError(f"{path}: its layers are not those of the network to train; take the config it was made with")
     hooks = []

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from agent.types import PlateColour
 from simulation.plates import draw_plate, random_spec
+from training.augment import burnt
 from training.detector_clutter import draw_clutter, write_caption
 from training.detector_photos import Corners, Photo, Plate
 from training.foreign import draw_foreign
@@ -357,7 +358,7 @@ def _light(image: Picture, corners: Corners, is_plate: bool, rng: Rng) -> NDArra
 
 
 def _toned(art: Picture, light: NDArray[np.float32], rng: Rng) -> Picture:
-    """Art in the light of its place: dirt, weak contrast, a haze, a slope of light, a glare now and then."""
+    """Art in the light of its place: dirt, weak contrast, a haze, a slope of light, a glare or the sun now and then."""
     paint = art.astype(np.float32) / 235 * light
     mean = paint.mean((0, 1))
     paint = mean + (paint - mean) * (rng.uniform(0.4, 1.05) if rng.random() < 0.75 else rng.uniform(0.15, 0.5))
@@ -368,6 +369,8 @@ def _toned(art: Picture, light: NDArray[np.float32], rng: Rng) -> Picture:
     if rng.random() < 0.35:  # a plate that leans back mirrors the sky, often at one end more than at the other
         glare = np.linspace(rng.uniform(0, 1), rng.uniform(0.3, 1), art.shape[1])[None, :, None]
         paint = paint + (255 - paint) * (glare * rng.uniform(0.3, 0.9)).astype(np.float32)
+    if rng.random() < 0.15:
+        paint = burnt(paint * (235 / max(1.0, float(light.max()))), rng)
     return np.clip(paint, 0, 255).astype(np.uint8)
 
 
