@@ -29,12 +29,13 @@ MARGIN = 0.05
 EXPIRY_PLACES = (
     (0.22, 0.64, 0.74, 1.0),
     (0.40, 0.58, 1.02, 1.0),
+    (0.40, 0.70, 1.02, 1.06),
     (0.30, 0.84, 1.02, 1.24),
-    (0.22, 0.98, 0.78, 1.34),
+    (0.30, 0.98, 1.02, 1.42),
 )
 """Where an expiry line may be, in shares of the plate's sides (left, top, right, bottom): in the middle of a car's
-plate, at the right of a motorcycle's, below the corners where these were put around the number alone, and below the
-edge of a holder that parts it from the number."""
+plate, at the right of a motorcycle's, a little lower there, below the corners where these were put around the number
+alone, and below the edge of a holder that parts it from the number."""
 MIN_SIDE_PX = 4.0
 MIN_EXPIRY_PLATE_PX = 24.0
 """The expiry line of a lower plate is less than 5 pixels high; it is not looked for."""

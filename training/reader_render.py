@@ -214,7 +214,7 @@ class Composer:
         place = 0 if vehicle == "car" else 1
         if rng.random() < 0.15:  # corners around the number alone
             seen[2:] += (seen[1::-1] - seen[2:]) * rng.uniform(0.18, 0.3)
-            place = 2
+            place = 3
         matrix = to_crop(expiry_places(seen)[place])
         warped = _warp(canvas, matrix @ cv2.getPerspectiveTransform(corners, quad))
         # a car's expiry line is a twentieth of its plate's width high, a motorcycle's a twelfth

@@ -315,7 +315,22 @@ def _draw_art(rng: Rng) -> Picture:
         return draw_foreign(rng, lines=2 if rng.random() < 0.3 else 1).picture
     colours = list(_COLOURS)
     colour = colours[int(rng.choice(len(colours), p=list(_COLOURS.values())))]
-    return draw_plate(random_spec(rng, colour=colour), rng, 64)
+    spec = random_spec(rng, colour=colour)
+    plate = draw_plate(spec, rng, 64)
+    return _held(plate, rng) if spec.vehicle == "motorcycle" and rng.random() < 0.25 else plate
+
+
+def _held(plate: Picture, rng: Rng) -> Picture:
+    """In a motorcycle's holder, whose bar parts the number from the expiry line; both are one plate."""
+    height, width = plate.shape[:2]
+    tone = rng.uniform(10, 70) + rng.normal(0, 6, 3)
+    top, deep = rng.uniform(0.54, 0.62) * height, rng.uniform(0.05, 0.14) * height
+    cv2.rectangle(plate, (0, round(top)), (width, round(top + deep)), tone.tolist(), -1)
+    if rng.random() < 0.6:  # and leaves a window for the expiry line alone
+        cv2.rectangle(plate, (0, round(top)), (round(width * rng.uniform(0.3, 0.6)), height), tone.tolist(), -1)
+    edge = round(rng.uniform(0.02, 0.08) * height)
+    cv2.rectangle(plate, (0, 0), (width - 1, height - 1), tone.tolist(), 2 * edge)
+    return plate
 
 
 def _paste(image: Picture, art: Picture, corners: Corners, rng: Rng, opacity: float = 1.0) -> None:

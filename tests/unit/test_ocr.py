@@ -11,7 +11,7 @@ import pytest
 from numpy.typing import NDArray
 
 from agent.lattice import BLANK, CLASS
-from agent.ocr import MARGIN, PlateReader, exact_places, rectify, widened
+from agent.ocr import EXPIRY_PLACES, MARGIN, PlateReader, exact_places, rectify, widened
 from agent.plate import INDONESIAN
 from agent.tflite import Network
 from agent.types import Corners, Image, PlateColour, Point
@@ -84,13 +84,14 @@ def test_a_doubtful_expiry_line_is_none() -> None:
     assert reader(FakeNetwork("B1234XYZ", "0527", sure=11.0), dated=True).read_crop(CROP).expiry is None
 
 
-def test_an_expiry_line_is_looked_for_at_the_right_too() -> None:
-    """A motorcycle's expiry line is not in the middle, where a car's is."""
-    network = FakeNetwork("B1234XYZ", "", "0527")
+@pytest.mark.parametrize("place", range(len(EXPIRY_PLACES)))
+def test_an_expiry_line_is_looked_for_wherever_it_may_be(place: int) -> None:
+    """A motorcycle's expiry line is not in the middle, where a car's is, and a holder moves it below the number."""
+    network = FakeNetwork("B1234XYZ", *[""] * place, "0527")
     read = reader(network, dated=True).read_crop(CROP)
     assert read.expiry is not None
     assert read.expiry.month == 5
-    assert len(network.looks) == 3
+    assert len(network.looks) == 2 + place
 
 
 def test_the_expiry_line_of_a_low_plate_is_not_looked_for() -> None:
@@ -101,7 +102,7 @@ def test_the_expiry_line_of_a_low_plate_is_not_looked_for() -> None:
 
 
 def test_nobody_pays_for_an_expiry_line_that_no_rule_asks_for() -> None:
-    """Three more looks a read would halve the frames that a unit can follow."""
+    """Five more looks a read would halve the frames that a unit can follow."""
     network = FakeNetwork("B1234XYZ", "0527")
     assert reader(network).read_crop(CROP).expiry is None
     assert len(network.looks) == 1
