@@ -42,15 +42,15 @@ HARD = 0.4
 learns from hopeless crops alone stops looking for the short strokes that tell G from C."""
 WELL_SHOT = 0.45
 """Share of the hard ones that are photographed well nevertheless."""
-LOOKALIKES, LOOKALIKE_DIGITS = "OQDGC", "83956"
+LOOKALIKES, LOOKALIKE_DIGITS = "OQDGCUV", "83956"
 """Characters that differ by one short stroke are shown more often."""
 
 SHARES = {
-    PlateColour.BLACK: 0.42,
-    PlateColour.WHITE: 0.38,
-    PlateColour.YELLOW: 0.08,
-    PlateColour.RED: 0.05,
-    PlateColour.GREEN: 0.02,
+    PlateColour.BLACK: 0.38,
+    PlateColour.WHITE: 0.34,
+    PlateColour.YELLOW: 0.14,
+    PlateColour.RED: 0.06,
+    PlateColour.GREEN: 0.03,
     PlateColour.BLUE: 0.02,
     PlateColour.DEALER: 0.03,
 }
@@ -304,7 +304,7 @@ class Composer:
         rng = self._rng
         sunny = vehicle == "motorcycle" and colour is PlateColour.WHITE and rng.random() < SUN
         canvas, corners = self._surround(burnt(flat, rng) if sunny else flat)
-        width_px = self._distance(48 if self._hard else 75, 230)
+        width_px = self._distance(48 if self._hard else 58, 230)
         if self._hard and rng.random() < 0.03:
             width_px = float(rng.uniform(16, 32))
         matrix = self._seen(corners, vehicle)
@@ -462,7 +462,7 @@ class Composer:
         scene = self._retoned_scene()
         if self._rng.random() < 0.5:
             scene = replace(scene, picture=self._weathered(scene.picture))
-        return self._shot(scene, self._distance(48 if self._hard else 75, 230))
+        return self._shot(scene, self._distance(48 if self._hard else 58, 230))
 
     def retoned_track(self, frames: int) -> list[Sample]:
         """The same plate in the same light and dirt, photographed again and again as it comes nearer."""
@@ -477,7 +477,7 @@ class Composer:
         picture = real.image.astype(np.float32)
         colour = PlateColour.WHITE
         if rng.random() < 0.65:
-            others = [PlateColour.BLACK] * 8 + [PlateColour.YELLOW, PlateColour.RED, PlateColour.GREEN]
+            others = [PlateColour.BLACK] * 6 + [PlateColour.YELLOW] * 3 + [PlateColour.RED, PlateColour.GREEN]
             colour = others[int(rng.integers(len(others)))]
             picture = self._retone(picture, real.corners, colour)
         corners, turned = real.corners, rng.random() < 0.3
