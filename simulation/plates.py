@@ -256,6 +256,8 @@ GLYPHS: dict[str, tuple[Skeleton, ...]] = {
     "Z": ((1.0, ((0.0, ((0, 0), (1, 0), (0, 1), (1, 1))),)),),
 }  # fmt: skip
 
+COMMON = {"1": 2}
+"""How many of a character's variants simulated plates carry; the others are for training alone."""
 SLASH: Stroke = (0.0, ((0.88, 0.1), (0.12, 0.9)))
 """What old pressed plates draw through the letter O; their digit 0 is plain."""
 NOTCHED_ZERO: Stroke = (0.5, ((1.0, 0.3), (1.0, 1.0), (0.0, 1.0), (0.0, 0.0), (0.75, 0.0)))
@@ -303,11 +305,12 @@ def random_pen(rng: np.random.Generator, style: Style, vehicle: Vehicle) -> Pen:
     """A press tool as the style has it: old plates thicker and looser, motorcycles wider."""
     width = rng.uniform(0.31, 0.41) if vehicle == "car" else rng.uniform(0.38, 0.56)
     stroke = rng.uniform(0.1, 0.17) if style == "old" else rng.uniform(0.085, 0.15)
+    variants = {c: COMMON.get(c, len(v)) for c, v in GLYPHS.items()}
     return Pen(
         width=float(width),
         stroke=float(stroke),
         jitter=float(rng.uniform(0.0, 0.05 if style == "old" else 0.025)),
-        variants={c: int(rng.choice(len(v), p=_leaning(len(v)))) for c, v in GLYPHS.items()},
+        variants={c: int(rng.choice(n, p=_leaning(n))) for c, n in variants.items()},
         slashed_o=style == "old" and bool(rng.random() < 0.6),
         notched_zero=style == "new" and bool(rng.random() < 0.5),
         square_ends=style == "new" and bool(rng.random() < 0.5),
@@ -410,7 +413,11 @@ def _number(ink: Mask, spec: PlateSpec, rng: np.random.Generator, draw: Draw) ->
     height, width = ink.shape
     car = spec.vehicle == "car"
     tall = height * (rng.uniform(0.5, 0.64) if not spec.expiry else rng.uniform(0.35, 0.48))
-    top = height * rng.uniform(0.1 if car else 0.05, 0.22 if car else 0.16) if spec.expiry else (height - tall) * rng.uniform(0.4, 0.6)
+    top = (
+        height * rng.uniform(0.1 if car else 0.05, 0.22 if car else 0.16)
+        if spec.expiry
+        else (height - tall) * rng.uniform(0.4, 0.6)
+    )
     margin = height * rng.uniform(0.1, 0.22)
     rows = [[draw(c, tall) for c in group] for group in spec.groups]
     gap = tall * (rng.uniform(0.06, 0.16) if car else rng.uniform(0.08, 0.26))

@@ -342,9 +342,7 @@ class Composer:
     def _weathered(self, flat: np.ndarray) -> np.ndarray:
         return weather(flat, self._rng) if self._hard else flat
 
-    def _photographed_as(
-        self, crop: np.ndarray, width_px: float, upright: float = 1.0, *, lit: bool = False
-    ) -> Image:
+    def _photographed_as(self, crop: np.ndarray, width_px: float, upright: float = 1.0, *, lit: bool = False) -> Image:
         camera = photograph_well if not self._hard or self._rng.random() < WELL_SHOT else photograph
         return camera(crop, self._rng, width_px, upright, lit=lit)
 

