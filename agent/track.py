@@ -54,12 +54,11 @@ _MIN_READ_WIDTH_PX = 36.0
 _ENOUGH_READS = 5
 """Confident reads of one text after which reading is rare; with the design effect they count as 2.3 independent."""
 _REREAD_S = 0.5
-_REREAD_GROWTH = 1.25
 _PATIENT_READS = 8
 """Reads without agreement after which only every tenth of a second is tried: fog, dirt, a sticker."""
-_AS_NEAR = 0.7
-"""Reads of a plate that was smaller than this share of what it is now do not count in that: what passes at 100 km/h is
-large for six frames, and would be read in two of them."""
+_AS_NEAR = 0.8
+"""Reads of a plate that was smaller than this share of what it is now count in neither: five from afar may agree and be
+doubtful, and what passes at 100 km/h is large for six frames, and would be read in two of them."""
 _PATIENT_S = 0.1
 _STILL = 0.05
 """Share of a plate's width by which it moves or grows at least from one view to the next: half a character."""
@@ -297,8 +296,8 @@ def _is_one_view(one: Box, other: Box) -> bool:
 def worth_reading(track: Track, *, wanted: bool = False) -> bool:
     """Whether reading the track's latest plate is worth its milliseconds.
 
-    Yes while the plate is large enough and no text is settled; then only seldom, when it has come much nearer or half
-    a second has passed, so that a plate that changes is noticed. `wanted`: a rule lacks more than the text still.
+    Yes while the plate is large enough and no text is settled from about as near; then every half a second, so that a
+    plate that changes is noticed. `wanted`: a rule lacks more than the text still.
     """
     last = track.points[-1]
     if track.closed or track.broken or track.missed or last.read:
@@ -309,9 +308,8 @@ def worth_reading(track: Track, *, wanted: bool = False) -> bool:
     if not read_points:
         return True
     since_s = (last.mono_ns - read_points[-1].mono_ns) / NS
-    growth = last.detection.box.width / read_points[-1].detection.box.width
-    texts = Counter(p.read.text for p in read_points if p.read and is_confident(p.read))
-    if texts and max(texts.values()) >= _ENOUGH_READS and not wanted:
-        return since_s >= _REREAD_S or growth >= _REREAD_GROWTH
     as_near = [p for p in read_points if p.detection.box.width >= _AS_NEAR * last.detection.box.width]
+    texts = Counter(p.read.text for p in as_near if p.read and is_confident(p.read))
+    if texts and max(texts.values()) >= _ENOUGH_READS and not wanted:
+        return since_s >= _REREAD_S
     return len(as_near) < _PATIENT_READS or since_s >= _PATIENT_S

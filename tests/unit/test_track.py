@@ -259,8 +259,10 @@ def test_a_plate_that_stands_still_is_one_view() -> None:
     assert shares_of_views(arriving.points) == pytest.approx([1, 1, *[1 / 20] * 20])
 
 
-def test_what_comes_near_is_read_anew() -> None:
-    """A fast car's plate would have used up the reader's patience from afar, and be missed from near."""
+@pytest.mark.parametrize("confidence", [0.2, 0.95])
+def test_what_comes_near_is_read_anew(confidence: float) -> None:
+    """A fast car's plate would have used up the reader's patience from afar, and be missed from near; or five reads from
+    afar, alike and doubtful, would have settled it."""
     tracker = Tracker()
     read_at = []
     for index in range(30):
@@ -269,9 +271,9 @@ def test_what_comes_near_is_read_anew() -> None:
         )
         if worth_reading(track):
             read_at.append(index)
-            tracker.attach_read(1, read("B1234XYZ", 0.2))
+            tracker.attach_read(1, read("B1234XYZ", confidence))
     assert len(read_at) >= 18
-    assert max(b - a for a, b in pairwise(read_at)) <= 3
+    assert max(b - a for a, b in pairwise(read_at)) <= 4
 
 
 def test_a_rule_may_want_more_reads() -> None:
