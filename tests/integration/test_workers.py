@@ -7,6 +7,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -36,19 +37,21 @@ PREPARED = ["reported", "evidence_arrived", "passed", "owner_found", "composed",
 
 @pytest.fixture
 def start(tmp_path: Path) -> Iterator[Callable[..., subprocess.Popen[bytes]]]:
-    """Starts a worker's process by its name."""
-    started: list[subprocess.Popen[bytes]] = []
+    """Starts a worker's process by its name, and waits until it could begin."""
+    with ExitStack() as stack:
 
-    def begin(name: str, *hangs_at: str) -> subprocess.Popen[bytes]:
-        place = [str(tmp_path / "dispatcher.yaml"), name, str(tmp_path / "notices"), str(LEASE_S)]
-        with (tmp_path / f"{name}.log").open("wb") as log:
-            started.append(subprocess.Popen([sys.executable, str(SCRIPT), *place, *hangs_at], stderr=log))
-        return started[-1]
+        def begin(name: str, *hangs_at: str) -> subprocess.Popen[bytes]:
+            place = [str(tmp_path / "dispatcher.yaml"), name, str(tmp_path / "notices"), str(LEASE_S)]
+            command = [sys.executable, str(SCRIPT), *place, *hangs_at]
+            with (tmp_path / f"{name}.log").open("wb") as log:
+                process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log)
+            stack.enter_context(process)
+            stack.callback(process.kill)
+            assert process.stdout is not None
+            assert process.stdout.readline() == b"ready\n"
+            return process
 
-    yield begin
-    for process in started:
-        process.kill()
-        process.wait()
+        yield begin
 
 
 @pytest.fixture
@@ -104,7 +107,9 @@ def test_each_case_is_worked_on_once_though_a_worker_is_killed(
             return Counter({state: number for state, (number, _) in cases.tally(connection).items()})
 
     victim = start("victim", call, str(HANGS_AT))
-    start("survivor")
+    for worker in (victim, start("survivor")):  # together: one that came late would find nothing left
+        assert worker.stdin is not None
+        worker.stdin.close()
     _wait(lambda: any(line[3] == "hangs" for line in said()), "the victim is in the middle of a case")
     victim.kill()
     _wait(lambda: states()[State.ACCEPTED] + states()[State.UNKNOWN] == CASES, "all cases end")

@@ -2,7 +2,8 @@
 
     worker_process.py CONFIG NAME FILE LEASE_S [upload|send NUMBER]
 
-With the last two, it stops for ever in the middle of that upload or send.
+It says `ready` on its standard output and begins when its standard input ends. With the last two arguments, it stops for
+ever in the middle of that upload or send.
 """
 
 from __future__ import annotations
@@ -68,6 +69,8 @@ def main(config: str, name: str, file: str, lease_s: str, call: str = "", number
         lease=timedelta(seconds=float(lease_s)),
         clock=utc_now,
     )
+    print("ready", flush=True)
+    sys.stdin.read()
     worker.run(Event(), Event())
 
 
