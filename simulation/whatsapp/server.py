@@ -13,12 +13,12 @@ import httpx
 import uvicorn
 from fastapi import FastAPI, Request
 from fastapi.responses import Response
-from uvicorn.protocols.http.h11_impl import H11Protocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 _LINE = "cakra.line"
 
 
-class _OpenLineProtocol(H11Protocol):
+class _OpenLineProtocol(HttpToolsProtocol):
     """Hands each request the line it came in on."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
