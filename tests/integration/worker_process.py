@@ -2,8 +2,8 @@
 
     worker_process.py CONFIG NAME FILE LEASE_S [upload|send NUMBER]
 
-It says `ready` on its standard output and begins when its standard input ends. With the last two arguments, it stops for
-ever in the middle of that upload or send.
+It says `ready` on its standard output and begins when its standard input ends. With the last two arguments, it stops
+for ever in the middle of that upload or send.
 """
 
 from __future__ import annotations

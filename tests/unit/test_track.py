@@ -261,8 +261,7 @@ def test_a_plate_that_stands_still_is_one_view() -> None:
 
 @pytest.mark.parametrize("confidence", [0.2, 0.95])
 def test_what_comes_near_is_read_anew(confidence: float) -> None:
-    """A fast car's plate would have used up the reader's patience from afar, and be missed from near; or five reads from
-    afar, alike and doubtful, would have settled it."""
+    """A fast car's plate would use up the reader's patience from afar, or be settled by five doubtful reads."""
     tracker = Tracker()
     read_at = []
     for index in range(30):
