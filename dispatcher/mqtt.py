@@ -40,6 +40,7 @@ One of a group leaves no session behind, for the broker would go on putting the 
 """
 _POLL_S = 0.5
 _CONNACK_S = 10.0
+_LEAVE_S = 2.0
 _AT_ONCE = 100
 """Messages of one transaction: as many as `config/mosquitto` lets be under way, 50 MB at most."""
 _LONGEST_WAIT_S = 30.0
@@ -112,6 +113,8 @@ class MqttService:
             if not self.connected and time.monotonic() > give_up:
                 break
         served = self.connected
+        if served and stop.is_set() and self._settings.share and version == "5":
+            self._leave_group(client)
         self._close(client)
         if not stop.is_set():
             what = self._refusal or ("the connection broke off" if served else "no answer")
@@ -126,6 +129,18 @@ class MqttService:
         properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
         properties.SessionExpiryInterval = 0 if self._settings.share else _SESSION_S
         client.connect(*where, clean_start=False, properties=properties)
+
+    def _leave_group(self, client: paho.Client) -> None:
+        """Take no more, and store what came: what the broker gives to one that is going would wait for the unit to say
+        it again."""
+        has_left = Event()
+        client.on_unsubscribe = lambda *_: has_left.set()
+        client.unsubscribe(self._topics())
+        give_up = time.monotonic() + _LEAVE_S
+        while not has_left.is_set() and time.monotonic() < give_up and _loop(client, _POLL_S):
+            pass
+        if self._waiting:
+            self._take_in(client)
 
     def _close(self, client: paho.Client) -> None:
         self.connected = False
@@ -159,8 +174,10 @@ class MqttService:
             return
         self._known_version = version
         self.protocol = version
-        share = self._settings.share if version == "5" else None
-        client.subscribe(all_up(share), qos=1)
+        client.subscribe(self._topics(), qos=1)
+
+    def _topics(self) -> str:
+        return all_up(self._settings.share if self.protocol == "5" else None)
 
     def _on_subscribe(self, codes: list[ReasonCode]) -> None:
         if any(code.is_failure for code in codes):
