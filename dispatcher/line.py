@@ -9,8 +9,8 @@ import select
 import socket
 import ssl
 import time
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from typing import Protocol
 from urllib.parse import urlsplit
 
@@ -18,6 +18,8 @@ import certifi
 
 _CONNECT_TIMEOUT_S = 5.0
 """Also for each piece of what is sent."""
+_GLANCE_S = 0.1
+"""For an answer that should be there already."""
 _PIECE_BYTES = 65536
 _IDLE_S = 5.0
 """A line idle for longer is opened anew: servers close theirs after a minute or so, and a request that crosses that
@@ -51,8 +53,12 @@ class NotHttp(Exception):
 class Line(Protocol):
     """The way to a server; may be used by several threads."""
 
-    def post(self, path: str, headers: Mapping[str, str], body: bytes) -> tuple[int, bytes]:
-        """The answer's status and body. Raises NeverLeft, Lost."""
+    def post(self, path: str, headers: Mapping[str, str], body: bytes) -> Callable[[], tuple[int, bytes]]:
+        """Say a request. What is returned waits for its answer: status and body.
+
+        Raises NeverLeft and Lost, the waiting Lost alone. Several requests may be said before the first answer is
+        waited for.
+        """
         ...
 
     def close(self) -> None: ...
@@ -76,13 +82,20 @@ class _Kept:
         poll.register(self._sock, select.POLLIN)
         return time.monotonic() - self._used_s < _IDLE_S and not self._ahead and not poll.poll(0)
 
-    def ask(self, request: bytes, timeout_s: float) -> tuple[int, bytes]:
-        """The answer's status and body. Raises OSError, BrokenOff, NotHttp; then the line is of no more use."""
+    def say(self, request: bytes) -> None:
+        """Raises OSError; then the line is of no more use."""
         self._sock.settimeout(_CONNECT_TIMEOUT_S)
         with suppress(BrokenPipeError), memoryview(request) as whole:  # a server may answer before it has read it all
             for first in range(0, len(whole), _PIECE_BYTES):
                 self._sock.sendall(whole[first : first + _PIECE_BYTES])
-        self._sock.settimeout(timeout_s)
+        self._used_s = time.monotonic()
+
+    def hear(self, timeout_s: float) -> tuple[int, bytes]:
+        """The answer's status and body. Raises OSError, BrokenOff, NotHttp; then the line is of no more use.
+
+        The server has had its time from when the request was said, whenever one begins to listen.
+        """
+        self._sock.settimeout(max(self._used_s + timeout_s - time.monotonic(), _GLANCE_S))
         self._may_come = _LONGEST_ANSWER
         status, fields = self._head()
         while status < 200:  # there is more to come
@@ -155,6 +168,16 @@ def _number(digits: bytes, base: int) -> int:
         raise NotHttp from None
 
 
+@contextmanager
+def _losing(line: _Kept) -> Iterator[None]:
+    """A line that broke is closed, and what it carried is Lost."""
+    try:
+        yield
+    except (OSError, BrokenOff, NotHttp) as error:
+        line.close()
+        raise Lost(type(error).__name__) from error
+
+
 class KeptLines:
     """As many lines as there are requests at once; each is kept for the next one."""
 
@@ -168,19 +191,22 @@ class KeptLines:
         self._timeout_s = timeout_s
         self._idle: list[_Kept] = []
 
-    def post(self, path: str, headers: Mapping[str, str], body: bytes) -> tuple[int, bytes]:
+    def post(self, path: str, headers: Mapping[str, str], body: bytes) -> Callable[[], tuple[int, bytes]]:
         fields = {"Host": self._host, **headers, "Content-Length": str(len(body))}
         head = [f"POST {path} HTTP/1.1", *(f"{name}: {value}" for name, value in fields.items()), "", ""]
         line = self._kept() or self._connect()
-        try:
-            answer = line.ask("\r\n".join(head).encode() + body, self._timeout_s)
-        except (OSError, BrokenOff, NotHttp) as error:
-            line.close()
-            raise Lost(type(error).__name__) from error
-        if line.is_last:
-            line.close()
-        else:
-            self._idle.append(line)
+        with _losing(line):
+            line.say("\r\n".join(head).encode() + body)
+
+        def answer() -> tuple[int, bytes]:
+            with _losing(line):
+                said = line.hear(self._timeout_s)
+            if line.is_last:
+                line.close()
+            else:
+                self._idle.append(line)
+            return said
+
         return answer
 
     def close(self) -> None:

@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import json
 import secrets
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from dispatcher.answers import Accepted, Answer, Failure, Retry, Unknown, by_code, by_http_status
 from dispatcher.line import KeptLines, Line, Lost, NeverLeft
 from dispatcher.metrics import asked
 from dispatcher.settings import WhatsAppSettings
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,51 +80,68 @@ class WhatsAppClient:
     def close(self) -> None:
         self._line.close()
 
-    def _post(self, where: str, content_type: str, body: bytes) -> tuple[int, dict[str, Any]]:
-        """The status and the JSON object of an answer, empty when it holds none. Raises NeverLeft, Lost."""
-        status, content = self._line.post(
-            f"{self._path}/{where}", {**self._headers, "Content-Type": content_type}, body
-        )
-        try:
-            said = json.loads(content)
-        except (ValueError, RecursionError):  # not JSON, not text, or nested without end
-            said = {}
-        return status, said if isinstance(said, dict) else {}
+    def _post(self, where: str, content_type: str, body: bytes) -> Callable[[], tuple[int, dict[str, Any]]]:
+        """The status and the JSON object of an answer, empty when it holds none, as `Line.post` gives them."""
+        answer = self._line.post(f"{self._path}/{where}", {**self._headers, "Content-Type": content_type}, body)
+        return lambda: _read(*answer())
 
-    def upload(self, jpeg: bytes) -> Uploaded | Failure:
-        """Hand a picture over. A picture uploaded twice does no harm, so here a lost answer is a `Retry`."""
-        answer = self._upload(jpeg)
-        asked("upload", answer)
-        return answer
+    def upload(self, jpeg: bytes) -> Callable[[], Uploaded | Failure]:
+        """Hand a picture over; what is returned waits for what came of it.
 
-    def _upload(self, jpeg: bytes) -> Uploaded | Failure:
+        A picture uploaded twice does no harm, so here a lost answer is a `Retry`.
+        """
         boundary = secrets.token_hex(16)
         try:
-            status, content = self._post("media", f"multipart/form-data; boundary={boundary}", _form(jpeg, boundary))
+            answer = self._post("media", f"multipart/form-data; boundary={boundary}", _form(jpeg, boundary))
         except (NeverLeft, Lost):
-            return Retry(0)
-        if _is_success(status) and isinstance(content.get("id"), str):
-            return Uploaded(content["id"])
-        failure = _failure(status, content)
-        return Retry(status) if isinstance(failure, Unknown) else failure
+            return lambda: _counted("upload", Retry(0))
+        return lambda: _counted("upload", _uploaded(answer))
 
-    def send(self, message: TemplateMessage) -> Answer:
-        """Send one message, once."""
-        answer = self._send(message)
-        asked("send", answer)
-        return answer
-
-    def _send(self, message: TemplateMessage) -> Answer:
+    def send(self, message: TemplateMessage) -> Callable[[], Answer]:
+        """Send one message, once; what is returned waits for what came of it."""
         try:
-            status, content = self._post("messages", "application/json", json.dumps(message.as_json()).encode())
+            answer = self._post("messages", "application/json", json.dumps(message.as_json()).encode())
         except NeverLeft:
-            return Retry(0)
+            return lambda: _counted("send", Retry(0))
         except Lost as lost:
-            return Unknown(lost.why)
-        if not _is_success(status):
-            return _failure(status, content)
-        wamid = _wamid(content.get("messages"))
-        return Accepted(wamid) if wamid else Unknown("answer_without_id")
+            unknown = Unknown(lost.why)
+            return lambda: _counted("send", unknown)
+        return lambda: _counted("send", _sent(answer))
+
+
+def _counted(request: str, answer: T) -> T:
+    asked(request, answer)
+    return answer
+
+
+def _read(status: int, content: bytes) -> tuple[int, dict[str, Any]]:
+    try:
+        said = json.loads(content)
+    except (ValueError, RecursionError):  # not JSON, not text, or nested without end
+        said = {}
+    return status, said if isinstance(said, dict) else {}
+
+
+def _uploaded(answer: Callable[[], tuple[int, dict[str, Any]]]) -> Uploaded | Failure:
+    try:
+        status, content = answer()
+    except Lost:
+        return Retry(0)
+    if _is_success(status) and isinstance(content.get("id"), str):
+        return Uploaded(content["id"])
+    failure = _failure(status, content)
+    return Retry(status) if isinstance(failure, Unknown) else failure
+
+
+def _sent(answer: Callable[[], tuple[int, dict[str, Any]]]) -> Answer:
+    try:
+        status, content = answer()
+    except Lost as lost:
+        return Unknown(lost.why)
+    if not _is_success(status):
+        return _failure(status, content)
+    wamid = _wamid(content.get("messages"))
+    return Accepted(wamid) if wamid else Unknown("answer_without_id")
 
 
 def _form(jpeg: bytes, boundary: str) -> bytes:

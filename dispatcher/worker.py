@@ -15,8 +15,9 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from functools import partial
 from threading import Event as Flag
-from typing import Unpack
+from typing import TypeVar, Unpack
 
 from sqlalchemy import Connection
 
@@ -47,6 +48,10 @@ _EVIDENCE_WAIT = timedelta(seconds=15)
 _LONGEST_SLEEP_S = 5.0
 """Looks at the clock this often even when nothing wakes it: deadlines, cases put off, a database that came back."""
 _NEVER_LEFT = Retry(0)
+_LINES_A_THREAD = 8
+"""Where no line comes about, a thread tries for five seconds each: still within the lease of its cases."""
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +96,7 @@ class Worker:
         self._lease = lease
         self._clock = clock
         self._chance = chance
-        self._pool = ThreadPoolExecutor(at_once, thread_name_prefix="send")
+        self._pool = ThreadPoolExecutor(-(-at_once // _LINES_A_THREAD), thread_name_prefix="send")
         self._patience = Patience("worker")
         self._sender_free_at: datetime | None = None
         self._unwritten: Sequence[Sent] = ()
@@ -181,20 +186,33 @@ class Worker:
             return plans
         with self._store.reading() as connection:
             places = cases.evidence_of(connection, {case_id: signed[case_id].body for case_id in bare})
-        uploads = self._pool.map(self._upload, [plans[key].case for key in bare], [places[key] for key in bare])
+        uploads = self._all_at_once([partial(self._upload, plans[key].case, places[key]) for key in bare])
         found = dict(zip(bare, uploads, strict=True))
         self._heed([each for each in found.values() if not isinstance(each, Uploaded | Unread | None)], now)
         then = {case_id: self._with_picture(bare[case_id], found[case_id], now) for case_id in bare}
         return {key: replace(plan, then=then.get(key, plan.then)) for key, plan in plans.items()}
 
-    def _upload(self, case: Case, places: Mapping[str, str]) -> Uploaded | Failure | Unread | None:
-        """What came of the picture's upload; None when there is no picture."""
+    def _all_at_once(self, requests: Sequence[Callable[[], Callable[[], T]]]) -> list[T]:
+        """Begin all requests, then wait for each; what the waiting for them gives, in their order.
+
+        A thread says a few before it hears the first: one for each would spend its time on waking up.
+        """
+
+        def work(share: Sequence[Callable[[], Callable[[], T]]]) -> list[T]:
+            begun = [begin() for begin in share]
+            return [wait() for wait in begun]
+
+        shares = [requests[first : first + _LINES_A_THREAD] for first in range(0, len(requests), _LINES_A_THREAD)]
+        return [answer for answers in self._pool.map(work, shares) for answer in answers]
+
+    def _upload(self, case: Case, places: Mapping[str, str]) -> Callable[[], Uploaded | Failure | Unread | None]:
+        """Begin the upload of a picture; waiting gives what came of it, None when there is no picture."""
         try:
             picture = self._evidence.read(next((places[role] for role in HEADERS if role in places), ""))
         except StoreError:
             log.exception("case waits for its picture", extra=case.in_log())
-            return Unread()
-        return self._client.upload(picture) if picture else None
+            return Unread
+        return self._client.upload(picture) if picture else lambda: None
 
     def _with_picture(
         self, ready: Ready, uploaded: Uploaded | Failure | Unread | None, now: datetime
@@ -218,7 +236,8 @@ class Worker:
         self._unwritten = [Sent(plans[key].case, ready[key], attempts[key], _NEVER_LEFT) for key in ready]
         flying = self._write(plans, attempts)
         self._unwritten = ()
-        answers = self._pool.map(self._client.send, [self._message(ready[key], attempts[key]) for key in flying])
+        messages = (self._message(ready[key], attempts[key]) for key in flying)
+        answers = self._all_at_once([partial(self._client.send, message) for message in messages])
         self._unwritten = [
             Sent(plans[key].case, ready[key], attempts[key], answer)
             for key, answer in zip(flying, answers, strict=True)

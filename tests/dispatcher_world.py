@@ -56,9 +56,9 @@ class Answering:
     def __init__(self, answer: Callable[[httpx.Request], httpx.Response]) -> None:
         self._answer = answer
 
-    def post(self, path: str, headers: Mapping[str, str], body: bytes) -> tuple[int, bytes]:
+    def post(self, path: str, headers: Mapping[str, str], body: bytes) -> Callable[[], tuple[int, bytes]]:
         response = self._answer(httpx.Request("POST", f"http://graph.test{path}", headers=headers, content=body))
-        return response.status_code, response.read()
+        return lambda: (response.status_code, response.read())
 
     def close(self) -> None:
         """Nothing is open."""

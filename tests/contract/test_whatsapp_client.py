@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import socket
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -71,7 +72,7 @@ def answering(answer: Callable[[httpx.Request], httpx.Response]) -> WhatsAppClie
 def send_to(answer: Callable[[httpx.Request], httpx.Response]) -> Any:
     client = answering(answer)
     try:
-        return client.send(MESSAGE)
+        return client.send(MESSAGE)()
     finally:
         client.close()
 
@@ -248,7 +249,7 @@ def test_a_request_that_left_is_never_sent_a_second_time(rude: Rude, says: bytes
     """There is no idempotency key: what may have arrived is unknown, never a retry, and no library may try again."""
     rude.says = says
     client = WhatsAppClient(settings(rude.url), "TOKEN")
-    assert client.send(MESSAGE) == meaning
+    assert client.send(MESSAGE)() == meaning
     client.close()
     assert rude.requests == 1
 
@@ -257,8 +258,19 @@ def test_a_server_that_says_nothing_is_not_waited_for(rude: Rude) -> None:
     """One request that hangs must not hold up the country's notices."""
     rude.is_silent = True
     client = WhatsAppClient(settings(rude.url, timeout_s=0.1), "TOKEN")
-    assert client.send(MESSAGE) == Unknown("TimeoutError")
-    assert client.upload(JPEG) == Retry(0)
+    assert client.send(MESSAGE)() == Unknown("TimeoutError")
+    assert client.upload(JPEG)() == Retry(0)
+    client.close()
+
+
+def test_several_requests_under_way_have_their_time_together(rude: Rude) -> None:
+    """A server that falls silent would be waited for once more for each notice that is under way."""
+    rude.is_silent = True
+    client = WhatsAppClient(settings(rude.url, timeout_s=2.0), "TOKEN")
+    began_s = time.monotonic()
+    waiting = [client.send(MESSAGE) for _ in range(4)]
+    assert [wait() for wait in waiting] == [Unknown("TimeoutError")] * 4
+    assert time.monotonic() - began_s < 6.0
     client.close()
 
 
@@ -267,7 +279,7 @@ def test_a_line_that_was_closed_meanwhile_is_opened_anew(rude: Rude) -> None:
     rude.says = ACCEPTED
     client = WhatsAppClient(settings(rude.url), "TOKEN")
     for _ in range(3):
-        assert client.send(MESSAGE) == Accepted("wamid.1")
+        assert client.send(MESSAGE)() == Accepted("wamid.1")
         assert rude.hung_up.acquire(timeout=10)
     client.close()
 
@@ -276,9 +288,9 @@ def test_what_was_said_unasked_is_nobodys_answer(rude: Rude) -> None:
     """An answer that came twice would be taken for the next notice's, and its owner never be told."""
     rude.says, rude.is_silent = ACCEPTED + ACCEPTED.replace(b"wamid.1", b"wamid.2"), True
     client = WhatsAppClient(settings(rude.url), "TOKEN")
-    assert client.send(MESSAGE) == Accepted("wamid.1")
+    assert client.send(MESSAGE)() == Accepted("wamid.1")
     rude._end.set()
-    assert client.send(MESSAGE) == Accepted("wamid.1")
+    assert client.send(MESSAGE)() == Accepted("wamid.1")
     client.close()
     assert rude.requests == 2
 
@@ -293,7 +305,7 @@ def test_a_line_that_was_idle_for_long_is_not_used(monkeypatch: pytest.MonkeyPat
         monkeypatch.setattr(KeptLines, "_connect", lambda self: opened.append(1) or connect(self))
         for idle_s in (5.0, 5.0, 0.0, 0.0):
             monkeypatch.setattr(line, "_IDLE_S", idle_s)
-            assert isinstance(client.upload(JPEG), Uploaded)
+            assert isinstance(client.upload(JPEG)(), Uploaded)
         client.close()
     assert len(opened) == 3
 
@@ -304,7 +316,7 @@ def test_only_a_request_that_never_left_is_sent_again() -> None:
         port = door.getsockname()[1]
     for url in (f"http://127.0.0.1:{port}", f"https://127.0.0.1:{port}", "http://no-such-host.invalid"):
         client = WhatsAppClient(settings(url), "TOKEN")
-        assert client.send(MESSAGE) == Retry(0)
+        assert client.send(MESSAGE)() == Retry(0)
         client.close()
 
 
@@ -322,12 +334,12 @@ def test_the_token_is_shown_to_whatsapp_alone(tmp_path: Path, monkeypatch: pytes
 
     with running(app, ssl_certfile=pair.cert, ssl_keyfile=pair.key) as url:
         client = WhatsAppClient(settings(url), "sim-token")
-        assert client.upload(JPEG) == Retry(0)
+        assert client.upload(JPEG)() == Retry(0)
         client.close()
         assert asked == []
         monkeypatch.setattr(certifi, "where", lambda: str(authority.cert))
         client = WhatsAppClient(settings(url), "sim-token")
-        assert isinstance(client.upload(JPEG), Uploaded)
+        assert isinstance(client.upload(JPEG)(), Uploaded)
         client.close()
 
 
@@ -348,7 +360,7 @@ def test_the_simulator_takes_the_same_upload_and_message(outcome: str, meaning: 
     outcomes = {"*": Outcome.model_validate(outcome)}
     with running(create_app(Settings(templates=templates, outcomes=outcomes))) as url:
         client = WhatsAppClient(settings(url), "sim-token")
-        uploaded = client.upload(JPEG)
+        uploaded = client.upload(JPEG)()
         assert isinstance(uploaded, Uploaded)
         message = TemplateMessage(
             to=MESSAGE.to,
@@ -360,5 +372,5 @@ def test_the_simulator_takes_the_same_upload_and_message(outcome: str, meaning: 
             url_suffix="R",
             payloads=("a", "b", "c"),
         )
-        assert isinstance(client.send(message), meaning)
+        assert isinstance(client.send(message)(), meaning)
         client.close()

@@ -11,6 +11,7 @@ from __future__ import annotations
 import itertools
 import signal
 import sys
+from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 from threading import Event
@@ -37,13 +38,13 @@ class FileOfNotices:
         self._hangs_at = hangs_at
         self._calls = {"upload": itertools.count(1), "send": itertools.count(1)}
 
-    def upload(self, jpeg: bytes) -> Uploaded:
+    def upload(self, jpeg: bytes) -> Callable[[], Uploaded]:
         self._note("upload", "-")
-        return Uploaded("MEDIA")
+        return lambda: Uploaded("MEDIA")
 
-    def send(self, message: TemplateMessage) -> Accepted:
+    def send(self, message: TemplateMessage) -> Callable[[], Accepted]:
         self._note("send", message.url_suffix)
-        return Accepted(f"wamid.{message.callback}")
+        return lambda: Accepted(f"wamid.{message.callback}")
 
     def _note(self, call: str, reference: str) -> None:
         hangs = (call, next(self._calls[call])) == self._hangs_at

@@ -61,13 +61,15 @@ class FakeWhatsApp:
         self.answers: list[Answer] = []
         self.upload_answers: list[Failure] = []
 
-    def upload(self, jpeg: bytes) -> Uploaded | Failure:
+    def upload(self, jpeg: bytes) -> Callable[[], Uploaded | Failure]:
         self.uploads.append(jpeg)
-        return self.upload_answers.pop(0) if self.upload_answers else Uploaded("MEDIA")
+        answer = self.upload_answers.pop(0) if self.upload_answers else Uploaded("MEDIA")
+        return lambda: answer
 
-    def send(self, message: TemplateMessage) -> Answer:
+    def send(self, message: TemplateMessage) -> Callable[[], Answer]:
         self.sent.append(message)
-        return self.answers.pop(0) if self.answers else Accepted(f"wamid.{len(self.sent)}")
+        answer = self.answers.pop(0) if self.answers else Accepted(f"wamid.{len(self.sent)}")
+        return lambda: answer
 
 
 LEASE = timedelta(minutes=1)
@@ -429,7 +431,7 @@ def while_sending(world: World, happens: Callable[[], object]) -> None:
     """Something happens between the first request and its answer."""
     real = world.whatsapp.send
 
-    def send(message: TemplateMessage) -> Answer:
+    def send(message: TemplateMessage) -> Callable[[], Answer]:
         world.whatsapp.send = real  # type: ignore[method-assign]
         answer = world.whatsapp.send(message)
         happens()
@@ -567,7 +569,7 @@ def test_a_case_withdrawn_in_a_workers_hands_is_not_sent_and_its_neighbours_are(
         world.arrive(report(number), number)
     upload = world.whatsapp.upload
 
-    def withdrawing(jpeg: bytes) -> Uploaded | Failure:
+    def withdrawing(jpeg: bytes) -> Callable[[], Uploaded | Failure]:
         monkeypatch.setattr(world.whatsapp, "upload", upload)
         world.decide("withdraw")
         return upload(jpeg)
@@ -589,10 +591,10 @@ def test_a_stop_holds_for_what_a_worker_has_in_hand(
         world.arrive(report(number), number)
     upload = world.whatsapp.upload
 
-    def stopping(jpeg: bytes) -> Uploaded | Failure:
+    def stopping(jpeg: bytes) -> Callable[[], Uploaded | Failure]:
         monkeypatch.setattr(world.whatsapp, "upload", upload)
         if not by_hand:
-            return StopSender(131031)
+            return lambda: StopSender(131031)
         with world.store.writing() as connection:
             sends.stop(connection, sends.SENDER, sends.BY_HAND, world.now)
         return upload(jpeg)
