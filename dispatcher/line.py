@@ -11,7 +11,8 @@ import ssl
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from typing import Protocol
+from functools import partial
+from typing import NoReturn, Protocol
 from urllib.parse import urlsplit
 
 import certifi
@@ -54,10 +55,9 @@ class Line(Protocol):
     """The way to a server; may be used by several threads."""
 
     def post(self, path: str, headers: Mapping[str, str], body: bytes) -> Callable[[], tuple[int, bytes]]:
-        """Say a request. What is returned waits for its answer: status and body.
+        """Say a request; several may be said before the first answer is waited for.
 
-        Raises NeverLeft and Lost, the waiting Lost alone. Several requests may be said before the first answer is
-        waited for.
+        What is returned waits for the answer, gives its status and body, and raises NeverLeft, Lost.
         """
         ...
 
@@ -178,6 +178,10 @@ def _losing(line: _Kept) -> Iterator[None]:
         raise Lost(type(error).__name__) from error
 
 
+def _fail(fault: NeverLeft | Lost) -> NoReturn:
+    raise fault
+
+
 class KeptLines:
     """As many lines as there are requests at once; each is kept for the next one."""
 
@@ -194,20 +198,23 @@ class KeptLines:
     def post(self, path: str, headers: Mapping[str, str], body: bytes) -> Callable[[], tuple[int, bytes]]:
         fields = {"Host": self._host, **headers, "Content-Length": str(len(body))}
         head = [f"POST {path} HTTP/1.1", *(f"{name}: {value}" for name, value in fields.items()), "", ""]
-        line = self._kept() or self._connect()
-        with _losing(line):
-            line.say("\r\n".join(head).encode() + body)
-
-        def answer() -> tuple[int, bytes]:
+        try:
+            line = self._kept() or self._connect()
             with _losing(line):
-                said = line.hear(self._timeout_s)
-            if line.is_last:
-                line.close()
-            else:
-                self._idle.append(line)
-            return said
+                line.say("\r\n".join(head).encode() + body)
+        except (NeverLeft, Lost) as fault:
+            return partial(_fail, fault)
+        return partial(self._answer, line)
 
-        return answer
+    def _answer(self, line: _Kept) -> tuple[int, bytes]:
+        """Raises Lost."""
+        with _losing(line):
+            said = line.hear(self._timeout_s)
+        if line.is_last:
+            line.close()
+        else:
+            self._idle.append(line)
+        return said
 
     def close(self) -> None:
         while self._idle:

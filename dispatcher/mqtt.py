@@ -113,7 +113,7 @@ class MqttService:
             if not self.connected and time.monotonic() > give_up:
                 break
         served = self.connected
-        if served and stop.is_set() and self._settings.share and version == "5":
+        if served and stop.is_set() and self._group:
             self._leave_group(client)
         self._close(client)
         if not stop.is_set():
@@ -135,7 +135,7 @@ class MqttService:
         it again."""
         has_left = Event()
         client.on_unsubscribe = lambda *_: has_left.set()
-        client.unsubscribe(self._topics())
+        client.unsubscribe(all_up(self._group))
         give_up = time.monotonic() + _LEAVE_S
         while not has_left.is_set() and time.monotonic() < give_up and _loop(client, _POLL_S):
             pass
@@ -174,10 +174,12 @@ class MqttService:
             return
         self._known_version = version
         self.protocol = version
-        client.subscribe(self._topics(), qos=1)
+        client.subscribe(all_up(self._group), qos=1)
 
-    def _topics(self) -> str:
-        return all_up(self._settings.share if self.protocol == "5" else None)
+    @property
+    def _group(self) -> str | None:
+        """Among whom this broker divides the units' messages; None where there is no group, or no MQTT 5."""
+        return self._settings.share if self.protocol == "5" else None
 
     def _on_subscribe(self, codes: list[ReasonCode]) -> None:
         if any(code.is_failure for code in codes):

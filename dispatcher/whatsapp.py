@@ -91,21 +91,12 @@ class WhatsAppClient:
         A picture uploaded twice does no harm, so here a lost answer is a `Retry`.
         """
         boundary = secrets.token_hex(16)
-        try:
-            answer = self._post("media", f"multipart/form-data; boundary={boundary}", _form(jpeg, boundary))
-        except (NeverLeft, Lost):
-            return lambda: _counted("upload", Retry(0))
+        answer = self._post("media", f"multipart/form-data; boundary={boundary}", _form(jpeg, boundary))
         return lambda: _counted("upload", _uploaded(answer))
 
     def send(self, message: TemplateMessage) -> Callable[[], Answer]:
         """Send one message, once; what is returned waits for what came of it."""
-        try:
-            answer = self._post("messages", "application/json", json.dumps(message.as_json()).encode())
-        except NeverLeft:
-            return lambda: _counted("send", Retry(0))
-        except Lost as lost:
-            unknown = Unknown(lost.why)
-            return lambda: _counted("send", unknown)
+        answer = self._post("messages", "application/json", json.dumps(message.as_json()).encode())
         return lambda: _counted("send", _sent(answer))
 
 
@@ -125,7 +116,7 @@ def _read(status: int, content: bytes) -> tuple[int, dict[str, Any]]:
 def _uploaded(answer: Callable[[], tuple[int, dict[str, Any]]]) -> Uploaded | Failure:
     try:
         status, content = answer()
-    except Lost:
+    except (NeverLeft, Lost):
         return Retry(0)
     if _is_success(status) and isinstance(content.get("id"), str):
         return Uploaded(content["id"])
@@ -136,6 +127,8 @@ def _uploaded(answer: Callable[[], tuple[int, dict[str, Any]]]) -> Uploaded | Fa
 def _sent(answer: Callable[[], tuple[int, dict[str, Any]]]) -> Answer:
     try:
         status, content = answer()
+    except NeverLeft:
+        return Retry(0)
     except Lost as lost:
         return Unknown(lost.why)
     if not _is_success(status):
