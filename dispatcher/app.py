@@ -1,4 +1,4 @@
-"""One dispatcher put together: intake, worker and web server in one process, each in its thread.
+"""One dispatcher put together: intake, workers and web server in one process, each in its thread.
 
 This module alone knows the concrete classes. A thread that fails takes the process down with it, so that whoever
 started it (systemd, the demo) sees it and starts it again; nothing owed is lost, it is all in the database.
@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from threading import Event, Thread
 from typing import Any
 
@@ -68,6 +69,8 @@ log = logging.getLogger(__name__)
 
 _LEASE_PER_TIMEOUT = 3
 """A case is held for a look-up, an upload and a send that all take all their time."""
+_WORKERS = 2
+"""One writes while the other waits for WhatsApp."""
 
 
 def utc_now() -> datetime:
@@ -178,18 +181,7 @@ class Dispatcher:
         audit = Audit(parts.writer.mac_key)
         self.units = UnitBook(parts.units, store, audit, settings.access.key_approvals)
         self.registry = open_registry(settings, store, parts.sealer)
-        registry_s = settings.owners.registry.timeout_s if settings.owners.registry else 0.0
-        self.worker = Worker(
-            store,
-            parts.evidence,
-            Hearing(store, parts.writer.mac_key, settings.whatsapp.template),
-            make_planner(parts, self.registry, self.units),
-            client,
-            name=settings.mqtt.client_id,
-            at_once=settings.whatsapp.at_once,
-            lease=timedelta(seconds=_LEASE_PER_TIMEOUT * max(settings.whatsapp.timeout_s, registry_s)),
-            clock=clock,
-        )
+        self.workers = make_workers(parts, store, self.registry, self.units, client, clock)
         self.intake = Intake(store, parts.evidence, self.units)
         self.mqtt = MqttService(settings.mqtt, self.intake, clock, self.wake.set, parts.mqtt_password)
         webhook = Webhook(
@@ -283,6 +275,34 @@ class Dispatcher:
         self.wake.set()
 
 
+def make_workers(
+    parts: Parts,
+    store: Store,
+    registry: OwnerRegistry,
+    units: Mapping[str, Unit],
+    client: WhatsAppClient,
+    clock: Callable[[], datetime],
+) -> tuple[Worker, ...]:
+    """What moves the cases of one dispatcher, each in a thread of its own; they share its requests under way."""
+    settings = parts.settings
+    number = min(_WORKERS, settings.whatsapp.at_once)
+    registry_s = settings.owners.registry.timeout_s if settings.owners.registry else 0.0
+    return tuple(
+        Worker(
+            store,
+            parts.evidence,
+            Hearing(store, parts.writer.mac_key, settings.whatsapp.template),
+            make_planner(parts, registry, units),
+            client,
+            name=f"{settings.mqtt.client_id}/{index}",
+            at_once=settings.whatsapp.at_once // number,
+            lease=timedelta(seconds=_LEASE_PER_TIMEOUT * max(settings.whatsapp.timeout_s, registry_s)),
+            clock=clock,
+        )
+        for index in range(1, number + 1)
+    )
+
+
 def make_planner(parts: Parts, registry: OwnerRegistry, units: Mapping[str, Unit]) -> Planner:
     """What decides about cases, by the ages and tries of the configuration."""
     settings = parts.settings
@@ -354,7 +374,7 @@ def _serve(dispatcher: Dispatcher, listening: socket.socket, settings: Settings)
 
     threads = [
         thread("web", lambda: server.run(sockets=[listening])),
-        thread("worker", lambda: dispatcher.worker.run(dispatcher.stop, dispatcher.wake)),
+        *(thread("worker", partial(worker.run, dispatcher.stop, dispatcher.wake)) for worker in dispatcher.workers),
         thread("mqtt", lambda: dispatcher.mqtt.run(dispatcher.stop)),
     ]
     for number in (signal.SIGTERM, signal.SIGINT):

@@ -76,7 +76,7 @@ class MqttSettings(Section):
     port: int = Field(default=1883, ge=1, le=65535)
     protocol: Literal["auto", "5", "3.1.1"] = "auto"
     """`auto` takes MQTT 5 and falls back to 3.1.1 for brokers that refuse it."""
-    client_id: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._-]{1,64}$")] = "dispatcher"
+    client_id: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._-]{1,62}$")] = "dispatcher"
     """Names the session that the broker keeps while the dispatcher is away, and the dispatcher itself among several at
     one database: another name for each, never changed in service."""
     username: str | None = None

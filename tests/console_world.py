@@ -75,7 +75,7 @@ class World:
         take(UpTopic(UNIT, Up.VIOLATION), signed(report(number, **changes)), NOW)
         for role in PICTURES:
             take(UpTopic(UNIT, Up.EVIDENCE), evidence(role, number), NOW)
-        while self.dispatcher.worker.step():
+        while self.dispatcher.workers[0].step():
             pass
         reference: str = self.cases()[0]["reference"]
         return reference

@@ -18,7 +18,7 @@ from simulation.whatsapp.book import Book
 from simulation.whatsapp.carrier import Carrier, Clock
 from simulation.whatsapp.courier import Courier, Sleep
 from simulation.whatsapp.faults import Refusal, error_json
-from simulation.whatsapp.graph import graph_routes
+from simulation.whatsapp.graph import graph_api
 from simulation.whatsapp.outcomes import Script
 from simulation.whatsapp.phone import STATIC, phone_routes
 from simulation.whatsapp.settings import Settings
@@ -50,7 +50,8 @@ def create_app(
         await courier.close()
 
     app = FastAPI(title="WhatsApp simulator", lifespan=lifespan, docs_url=None, redoc_url=None, openapi_url=None)
-    app.include_router(graph_routes(settings, book, script, carrier, clock))  # first: it is asked most
+    # First: it is asked most.
+    app.mount(f"/{settings.version}", graph_api(settings, book, script, carrier, clock))
     app.mount("/static", STATIC, name="static")
     app.include_router(admin_routes(settings, book, script, carrier, courier))
     app.include_router(phone_routes(settings, book, carrier, clock))

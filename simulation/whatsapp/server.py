@@ -60,6 +60,7 @@ def server_of(app: FastAPI, **tls: Any) -> uvicorn.Server:
             app,
             http=_OpenLineProtocol,
             ws="none",
+            proxy_headers=False,
             access_log=False,
             log_level="warning",
             timeout_graceful_shutdown=1,

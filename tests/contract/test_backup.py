@@ -115,7 +115,7 @@ def report_in(dispatcher: Dispatcher, number: int) -> None:
     dispatcher.intake.take(UpTopic(UNIT, Up.VIOLATION), signed(report(number)), NOW)
     for role in PICTURES:
         dispatcher.intake.take(UpTopic(UNIT, Up.EVIDENCE), evidence(role, number), NOW)
-    while dispatcher.worker.step():
+    while dispatcher.workers[0].step():
         pass
 
 
@@ -129,7 +129,7 @@ def test_a_dispatcher_goes_on_working_on_the_restored_data(
     """After a fire there is one question: are owners still written to, once, and their answers heard?"""
     assert places.run("backup") == 0
     assert "keys are not in it" in capsys.readouterr().out
-    centre.dispatcher.worker.step()  # the queued case's message leaves after the backup
+    centre.dispatcher.workers[0].step()  # the queued case's message leaves after the backup
     places.move()
     assert places.run("restore", "--check") == 0
     assert not (places.new / "evidence").exists()
