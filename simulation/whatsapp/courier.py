@@ -20,6 +20,8 @@ Sleep: TypeAlias = Callable[[float], Awaitable[None]]
 FIRST_WAIT_S = 0.5
 AT_ONCE = 32
 """Webhooks under way together: the time that httpx takes for one grows with all that wait for a connection."""
+_BROKEN = (httpx.HTTPError, AttributeError, RuntimeError)
+"""What httpx raises of a line that breaks: under uvloop also what anyio says of a socket that is gone already."""
 LONGEST_WAIT_S = 15.0
 """Shorter than Meta's, so that a dispatcher started again in the demo hears soon."""
 
@@ -115,7 +117,7 @@ class Courier:
         try:
             async with self._lines:
                 answer = await self._client.post(str(self.url), content=webhook.content, headers=headers)
-        except httpx.HTTPError as error:
+        except _BROKEN as error:
             webhook.last = type(error).__name__
             return False
         webhook.last = f"HTTP {answer.status_code}"

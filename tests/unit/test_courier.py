@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 
 import httpx
+import pytest
 
 from simulation.whatsapp.book import Webhook
 from simulation.whatsapp.courier import AT_ONCE, Courier
@@ -24,6 +25,37 @@ class SlowBusiness(httpx.AsyncBaseTransport):
         await asyncio.sleep(0.001)
         self.here -= 1
         return httpx.Response(200)
+
+
+class DyingBusiness(httpx.AsyncBaseTransport):
+    """Is gone when it is called for the first time, and back for the second."""
+
+    def __init__(self, fault: Exception) -> None:
+        self._faults = [fault]
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        if request.method == "GET":
+            return httpx.Response(200, text=request.url.params["hub.challenge"])
+        if self._faults:
+            raise self._faults.pop()
+        return httpx.Response(200)
+
+
+@pytest.mark.parametrize(
+    "fault", [httpx.ConnectError("refused"), AttributeError("getpeername"), RuntimeError("the handler is closed")]
+)
+def test_a_webhook_is_brought_again_however_its_line_broke(fault: Exception) -> None:
+    """A dispatcher that was killed while it was called would never have heard of the delivery."""
+
+    async def bring() -> bool:
+        courier = Courier("secret", 10.0, lambda _: asyncio.sleep(0), DyingBusiness(fault))
+        await courier.subscribe("http://business/webhook", "token")
+        webhook = Webhook(about="delivered", content=b"{}")
+        await courier.deliver([webhook])
+        await courier.close()
+        return webhook.delivered
+
+    assert asyncio.run(bring())
 
 
 def test_a_business_that_is_behind_is_not_stormed() -> None:
