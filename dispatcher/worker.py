@@ -113,13 +113,16 @@ class Worker:
             cases.release(connection, _WORKED, self._name)
 
     def run(self, stop: Flag, wake: Flag) -> None:
-        """Step until told to stop; sleeps until woken, or until the next case is due.
+        """Step until told to stop; sleeps until woken, or until the next case is due. Several may share the flags.
 
         Waits for a database that is away. Raises StoreError for one that refuses what it is asked.
         """
         is_thrown = True
-        while not stop.is_set():
+        while True:
             wake.clear()
+            if stop.is_set():
+                wake.set()  # for the other worker, which may be about to sleep
+                return
             sleep_s = 0.0
             try:
                 if is_thrown:
