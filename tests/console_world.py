@@ -75,10 +75,14 @@ class World:
         take(UpTopic(UNIT, Up.VIOLATION), signed(report(number, **changes)), NOW)
         for role in PICTURES:
             take(UpTopic(UNIT, Up.EVIDENCE), evidence(role, number), NOW)
-        while self.dispatcher.workers[0].step():
-            pass
+        self.work()
         reference: str = self.cases()[0]["reference"]
         return reference
+
+    def work(self) -> None:
+        """Bring all cases as far as they go."""
+        while self.dispatcher.workers[0].step():
+            pass
 
     def cases(self) -> list[dict[str, Any]]:
         found: list[dict[str, Any]] = self.web.get("/api/cases.json").json()

@@ -53,8 +53,7 @@ class Service:
         """The one message on the owner's phone, once the dispatcher knows that it is there."""
 
         def known() -> bool:
-            while self.world.dispatcher.workers[0].step():
-                pass
+            self.world.work()
             return bool(self.world.cases()[0]["state"] == "delivered")
 
         wait_until(known, "the message")

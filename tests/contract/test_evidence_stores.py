@@ -300,8 +300,7 @@ def test_while_the_bucket_is_away_nothing_is_lost(
         assert ack is not None
         assert ack.result is AckResult.STORED
     bucket.server.hang()
-    while world.dispatcher.worker.step():
-        pass
+    world.work()
     (case,) = world.cases()
     assert case["state"] == "queued"
     shown = world.web.get(f"/cases/{case['reference']}/evidence/plate")
@@ -310,8 +309,7 @@ def test_while_the_bucket_is_away_nothing_is_lost(
     assert shown.headers["Cache-Control"] == "no-store"
     bucket.server.go_on()
     world.now = NOW + timedelta(minutes=1)
-    while world.dispatcher.worker.step():
-        pass
+    world.work()
     assert [case["state"] for case in world.cases()] == ["accepted"]
     assert len(uploaded) == 1
     owner = world.browser()

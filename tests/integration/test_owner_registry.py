@@ -30,8 +30,7 @@ class Centre:
 
     def work(self, after: timedelta = timedelta()) -> State:
         self.world.now += after
-        while self.world.dispatcher.worker.step():
-            pass
+        self.world.work()
         with self.world.store.reading() as connection:
             (case,) = cases.listed(connection)
         return case.state

@@ -346,8 +346,7 @@ def test_what_a_quarantined_unit_said_is_judged_or_erased(tmp_path: Path, databa
     assert not list((tmp_path / "evidence").rglob("*.jpg"))
     world.arrive(3)
     assert world.web.post(f"/units/{UNIT}/release", data=form).status_code == 303
-    while world.dispatcher.worker.step():
-        pass
+    world.work()
     assert [case["state"] for case in world.cases()] == ["queued"]
     assert "2 cases: lens turned" in world.web.get("/audit").text
     world.close()
@@ -365,8 +364,7 @@ def test_what_speaks_against_a_unit_and_a_plate_is_shown(tmp_path: Path) -> None
         take(UpTopic(unit_id, Up.VIOLATION), signed(report(number, unit_id=unit_id)), NOW)
         for role in PICTURES:
             take(UpTopic(unit_id, Up.EVIDENCE), evidence(role, number, unit_id=unit_id), NOW)
-    while world.dispatcher.worker.step():
-        pass
+    world.work()
     first, second = (case["reference"] for case in world.cases())
     page = world.web.get(f"/cases/{first}").text
     assert "cannot have been there" in page

@@ -135,8 +135,7 @@ def test_failed_notices_are_sent_again_together(tmp_path: Path) -> None:
     assert world.web.post("/resend", data={**filled, "number": "3"}).status_code == 409
     assert len(sent) == 3
     assert world.web.post("/resend", data={**filled, "number": "2"}).status_code == 303
-    while world.dispatcher.worker.step():
-        pass
+    world.work()
     assert len(sent) == 5
     assert sorted(case["state"] for case in world.cases()) == [State.ACCEPTED, State.ACCEPTED, State.DEAD]
     assert world.browser(Role.ADMIN).get("/audit").text.count("template mended") == 2
@@ -178,8 +177,7 @@ def test_a_person_corrects_a_plate_that_was_misread(world: World) -> None:
     page = world.web.get(f"/cases/{reference}").text
     assert "<h1>" in page
     assert "B 1284 XYZ read, B 1234 XYZ seen: looked at it" in page
-    while world.dispatcher.worker.step():
-        pass
+    world.work()
     assert world.cases()[0]["state"] == State.QUEUED
 
 
@@ -256,7 +254,7 @@ def test_a_person_stops_all_sending_at_once(tmp_path: Path, capsys: pytest.Captu
     assert main(["sending", "show", "--config", config]) == 0
     assert "by hand" in capsys.readouterr().out
     assert main(["sending", "resume", "--config", config, "sender"]) == 0
-    world.dispatcher.worker.step()
+    world.dispatcher.workers[0].step()
     assert len(asked) == 1
     assert "wrong fine" in world.browser(Role.ADMIN).get("/audit").text
     world.close()

@@ -143,8 +143,7 @@ def test_the_owners_time_begins_with_the_letter(world: World, tmp_path: Path) ->
     registry(world, tmp_path)
     case, sender = unreachable(world), post(world, tmp_path)
     world.now = NOW + timedelta(days=90)
-    while world.dispatcher.worker.step():
-        pass
+    world.work()
     assert found(world, case).state is State.FALLBACK_POST
     registry(world, tmp_path)
     sender.write_down(ANA, NOW)
@@ -153,8 +152,7 @@ def test_the_owners_time_begins_with_the_letter(world: World, tmp_path: Path) ->
     assert printed.deadline is not None
     assert sender.writer.day_before(printed.deadline) == sender.writer.last_day(NOW, sender.post_days)
     assert printed.deadline - NOW > timedelta(days=13)
-    while world.dispatcher.worker.step():
-        pass
+    world.work()
     assert found(world, case).state is State.EXPIRED
 
 

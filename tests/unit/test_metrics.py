@@ -63,8 +63,7 @@ def call(world: World, **piece: object) -> None:
     """One of WhatsApp's calls about the first message, worked off."""
     body = json.dumps({"entry": [{"changes": [{"value": {"statuses": [{"id": "wamid.1", **piece}]}}]}]}).encode()
     world.web.post("/webhook", content=body, headers=sign(body))
-    while world.dispatcher.worker.step():
-        pass
+    world.work()
 
 
 GROWTH = {

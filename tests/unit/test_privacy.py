@@ -265,8 +265,7 @@ def test_strays_go(centre: Centre) -> None:
         sends.keep_call(connection, b'{"entry":[]}', NOW)
     late = NOW + (POLICY.stray_days + 1) * DAY
     assert centre.retention.run(late) == {"evidence without a case": 1}  # the call was not worked off yet
-    while centre.world.dispatcher.worker.step():
-        pass
+    centre.world.work()
     assert centre.retention.run(late) == {"WhatsApp's calls": 1}
     assert centre.files() == centre.number(webhook_inbox) == 0
 
@@ -295,8 +294,7 @@ def lived(centre: Centre) -> Case:
         status = {"id": "wamid.7", "status": "failed", "recipient_id": "6281234567890", "errors": [{"code": 131026}]}
         call = {"entry": [{"changes": [{"value": {"statuses": [status]}}]}]}
         sends.keep_call(connection, json.dumps(call).encode(), NOW)
-    while world.dispatcher.worker.step():
-        pass
+    world.work()
     assert make_post(centre.settings, centre.store).write_down(ANA, NOW) == (1, ())
     owner = world.browser()
     path = owner.post("/k", data={"reference": case.reference, "plate": "B 1234 XYZ"}).headers["location"]

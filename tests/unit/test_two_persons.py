@@ -113,8 +113,7 @@ def test_nobody_agrees_to_another_proposal_than_they_were_shown(make_world: Any)
     say(ana, reference, "approve", "read it")
     seen = asked_about(ben, reference)
     say(cici, reference, "agree")
-    while world.dispatcher.worker.step():
-        pass
+    world.work()
     assert now(world, reference).reasons == ("owner_not_found",)
     say(ana, reference, "withdraw", "nobody owns it")
     for decision in ("agree", "disagree"):
@@ -192,14 +191,12 @@ def test_one_person_does_not_decide_what_the_registry_has_against_it_later(make_
     reference = doubtful(world, plate=lorry)
     ana, ben, _ = people(world)
     say(ana, reference, "approve", "looks right")
-    while world.dispatcher.worker.step():
-        pass
+    world.work()
     assert (now(world, reference).state, now(world, reference).reasons) == ("review", ("class_differs",))
     say(ana, reference, "approve", "I am sure")
     assert now(world, reference).state == "review"
     say(ben, reference, "agree")
-    while world.dispatcher.worker.step():
-        pass
+    world.work()
     assert now(world, reference).state == "queued"
 
 
