@@ -38,6 +38,8 @@ class Page:
         self._socket = socket
         self._session = session
         self._calls = 0
+        self._loaded = False
+        """Whether a page has come since the last action: it may be there before the action is answered."""
         self.complaints: list[str] = []
         """What the browser wrote to its log: blocked content, failed loads, errors of scripts."""
         for domain in ("Page", "Runtime", "Log"):
@@ -58,13 +60,14 @@ class Page:
 
     def open(self, address: str) -> None:
         """Go to a page and wait until it is there with all its pictures."""
+        self._loaded = False
         self.call("Page.navigate", url=address)
         self.settle()
 
     def settle(self) -> None:
         """Wait for the page that an action leads to."""
-        while self._next().get("method") != "Page.loadEventFired":
-            pass
+        while not self._loaded:
+            self._next()
 
     def run(self, script: str) -> Any:
         """The value of an expression in the page."""
@@ -79,6 +82,7 @@ class Page:
 
     def press(self, key: str) -> None:
         """One key: Enter, Tab or Escape."""
+        self._loaded = False
         code, text = _KEYS[key]
         known = {"key": key, "code": key, "windowsVirtualKeyCode": code}
         self.call("Input.dispatchKeyEvent", type="keyDown", **known, **({"text": text} if text else {}))
@@ -95,6 +99,7 @@ class Page:
             said: dict[str, Any] = json.loads(self._socket.recv(timeout=_ANSWER_S))
         except TimeoutError:
             raise CakraError(f"chromium: no answer within {_ANSWER_S:.0f} s") from None
+        self._loaded |= said.get("method") == "Page.loadEventFired"
         if said.get("method") == "Log.entryAdded":
             self.complaints.append(said["params"]["entry"]["text"])
         return said
