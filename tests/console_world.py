@@ -71,13 +71,17 @@ class World:
 
     def arrive(self, number: int = 1, **changes: Any) -> str:
         """A case that the worker has brought as far as it goes; its reference."""
+        self.deliver(number, **changes)
+        self.work()
+        reference: str = self.cases()[0]["reference"]
+        return reference
+
+    def deliver(self, number: int = 1, **changes: Any) -> None:
+        """A violation with its evidence, which no worker has seen yet."""
         take = self.dispatcher.intake.take
         take(UpTopic(UNIT, Up.VIOLATION), signed(report(number, **changes)), NOW)
         for role in PICTURES:
             take(UpTopic(UNIT, Up.EVIDENCE), evidence(role, number), NOW)
-        self.work()
-        reference: str = self.cases()[0]["reference"]
-        return reference
 
     def work(self) -> None:
         """Bring all cases as far as they go."""

@@ -12,9 +12,7 @@ from threading import Barrier, Thread
 import httpx
 import pytest
 from console_world import World
-from dispatcher_world import NOW, PICTURES, UNIT, Answering, evidence, report, signed
-
-from wire.topics import Up, UpTopic
+from dispatcher_world import Answering
 
 
 class Together:
@@ -39,20 +37,12 @@ class Together:
         """Nothing is open."""
 
 
-def bring(world: World, number: int) -> None:
-    """So many violations with their evidence."""
-    take = world.dispatcher.intake.take
-    for each in range(1, number + 1):
-        take(UpTopic(UNIT, Up.VIOLATION), signed(report(each)), NOW)
-        for role in PICTURES:
-            take(UpTopic(UNIT, Up.EVIDENCE), evidence(role, each), NOW)
-
-
 def test_a_worker_goes_on_while_another_waits_for_whatsapp(tmp_path: Path) -> None:
     """An answer takes a third of a second, in which a dispatcher with a backlog has other cases to write down."""
     whatsapp = Together()
     world = World(tmp_path, line=whatsapp, whatsapp={"at_once": 2})
-    bring(world, 2)
+    for number in (1, 2):
+        world.deliver(number)
     dispatcher = world.dispatcher
     threads = [Thread(target=worker.run, args=(dispatcher.stop, dispatcher.wake)) for worker in dispatcher.workers]
     for thread in threads:
@@ -81,7 +71,8 @@ def test_the_workers_together_have_no_more_requests_under_way_than_configured(
         return httpx.Response(500)
 
     world = World(tmp_path, line=Answering(refuse), whatsapp={"at_once": at_once})
-    bring(world, 12)
+    for number in range(1, 13):
+        world.deliver(number)
     for worker in world.dispatcher.workers:
         worker.step()
     assert len(asked) == sent
