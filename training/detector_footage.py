@@ -13,12 +13,12 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from tqdm import tqdm
 
 from simulation.footage import film
 from simulation.footage_parts import LanePlan, Pole, RandomTraffic
 from simulation.footage_scenario import Scenario
 from simulation.footage_traffic import trips
+from simulation.progress import Progress
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 SECONDS = 12
@@ -48,7 +48,8 @@ def render(folder: Path, roads: int, seed: int) -> None:
     """Write frames and `truth.json` to the folder."""
     folder.mkdir(parents=True, exist_ok=True)
     truth: dict[str, list[list[float]]] = {}
-    for road in tqdm(range(seed, seed + roads), desc="roads"):
+    progress = Progress(roads)
+    for road in range(seed, seed + roads):
         scenario = random_road(np.random.default_rng(road))
         for number, (image, plates) in enumerate(film(scenario, trips(scenario, road), road)):
             if not plates and number % 4:
@@ -56,6 +57,7 @@ def render(folder: Path, roads: int, seed: int) -> None:
             name = f"{road:05d}_{number:03d}.png"
             cv2.imwrite(str(folder / name), image)
             truth[name] = [[float(v) for corner in plate.corners for v in corner] for plate in plates]
+        progress.step(f"road {road}")
     (folder / "truth.json").write_text(json.dumps(truth), encoding="utf-8")
 
 

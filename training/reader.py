@@ -2,8 +2,8 @@
 
 `python -m training.reader --config training/config/reader.yaml --out DIR [--resume]`.
 
-A renderer (training.reader_render) runs beside it until the config's number of shards is there; the training takes up
-each as it comes. It is judged by training.reader_exams, never by the dev sets.
+Two renderers (training.reader_render, training.reader_footage) run beside it until the config's numbers of shards are
+there; the training takes up each as it comes. It is judged by training.reader_exams, never by the dev sets.
 """
 
 from __future__ import annotations
@@ -139,20 +139,30 @@ def draw_curves(record: list[dict], path: Path) -> None:
     plt.close(figure)
 
 
+def rendering(config: dict, shards: Path) -> list[list[str]]:
+    """The commands that draw the shards that are missing: composed plates, and simulated roads."""
+    drawn = [sys.executable, "-m", "training.reader_render", "--data", config["data"], "--out", str(shards)]
+    filmed = [sys.executable, "-m", "training.reader_footage", "--out", str(shards)]
+    return [
+        [*drawn, "--shards", str(config["shard_count"])],
+        [*filmed, "--shards", str(config["footage_count"])],
+    ]
+
+
 @contextmanager
-def renderer(config: dict, shards: Path) -> Iterator[None]:
+def renderers(config: dict, shards: Path) -> Iterator[None]:
     """Renders the shards that are missing, beside the training; returns when there is one to begin with."""
-    command = [sys.executable, "-m", "training.reader_render", "--data", config["data"], "--out", str(shards)]
-    command += ["--shards", str(config["shard_count"])]
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # so that the renderer is stopped, too
-    process = subprocess.Popen(command)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # so that the renderers are stopped, too
+    processes = [subprocess.Popen(command) for command in rendering(config, shards)]
     try:
-        while not list(shards.glob("*.pictures.npy")) and process.poll() is None:
+        while not list(shards.glob("*.pictures.npy")) and any(each.poll() is None for each in processes):
             time.sleep(1)
         yield
     finally:
-        process.terminate()
-        process.wait()
+        for each in processes:
+            each.terminate()
+        for each in processes:
+            each.wait()
 
 
 def main() -> None:
@@ -172,7 +182,7 @@ def main() -> None:
     config = yaml.safe_load(args.config.read_text())
     data, shards = Path(config["data"]), args.shards or Path(config["shards"])
     trainer = Trainer(config, args.out)
-    with renderer(config, shards):
+    with renderers(config, shards):
         sets = exams(data, shards)
         if args.resume and (args.out / "checkpoint.pt").exists():
             trainer.resume(args.out / "checkpoint.pt")

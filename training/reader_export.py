@@ -30,6 +30,7 @@ DATA_SETS = [
     {"name": "train/ro_dashcam", "licence": "MIT", "use": "surroundings only"},
     {"name": "train/negatives", "licence": "MIT, CC BY 4.0", "use": "surroundings only"},
     {"name": "rendered", "licence": "Apache-2.0", "source": "training/reader_render.py"},
+    {"name": "simulated roads", "licence": "Apache-2.0", "source": "training/reader_footage.py"},
 ]
 MEANING = {
     "text": "CTC logits, class 0 is the blank, class i the alphabet's character i-1",
