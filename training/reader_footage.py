@@ -107,8 +107,7 @@ def main() -> None:
     for number in range(args.first, args.first + args.shards):
         path = args.out / f"{number:04d}"
         if not path.with_suffix(".pictures.npy").exists():
-            crops = samples(1000 * number)
-            write_shard(lambda crops=crops: next(crops), path, args.size)
+            write_shard(samples(1000 * number).__next__, path, args.size)
             print(path, flush=True)
 
 
