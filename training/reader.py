@@ -139,21 +139,15 @@ def draw_curves(record: list[dict], path: Path) -> None:
     plt.close(figure)
 
 
-def rendering(config: dict, shards: Path) -> list[list[str]]:
-    """The commands that draw the shards that are missing: composed plates, and simulated roads."""
-    drawn = [sys.executable, "-m", "training.reader_render", "--data", config["data"], "--out", str(shards)]
-    filmed = [sys.executable, "-m", "training.reader_footage", "--out", str(shards)]
-    return [
-        [*drawn, "--shards", str(config["shard_count"])],
-        [*filmed, "--shards", str(config["footage_count"])],
-    ]
-
-
 @contextmanager
 def renderers(config: dict, shards: Path) -> Iterator[None]:
     """Renders the shards that are missing, beside the training; returns when there is one to begin with."""
+    commands = (
+        ["training.reader_render", "--data", config["data"], "--shards", str(config["shard_count"])],
+        ["training.reader_footage", "--shards", str(config["footage_count"])],
+    )
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # so that the renderers are stopped, too
-    processes = [subprocess.Popen(command) for command in rendering(config, shards)]
+    processes = [subprocess.Popen([sys.executable, "-m", *each, "--out", str(shards)]) for each in commands]
     try:
         while not list(shards.glob("*.pictures.npy")) and any(each.poll() is None for each in processes):
             time.sleep(1)

@@ -24,7 +24,18 @@ from simulation.footage_truth import MOST_HIDDEN
 from simulation.road.light import Sky
 from training.augment import compress
 from training.detector_footage import random_road
-from training.reader_render import COLOURS, HEIGHT, MARGIN, UNKNOWN, WIDTH, Sample, random_text, to_crop, write_shard
+from training.reader_render import (
+    COLOURS,
+    HEIGHT,
+    MARGIN,
+    UNKNOWN,
+    WIDTH,
+    Sample,
+    indonesian_text,
+    misplaced,
+    to_crop,
+    write_shard,
+)
 
 FPS = 5
 CUTS = 3
@@ -69,8 +80,7 @@ def samples(first_road: int) -> Iterator[Sample]:
 
 def _renumbered(trip: Trip, rng: np.random.Generator) -> Trip:
     """With any number a plate may have: those of a road are all from one town, and the network would learn that."""
-    text = next(text for text in iter(lambda: random_text(rng), None) if text.count(" ") == 2)
-    return replace(trip, spec=replace(trip.spec, text=text))
+    return replace(trip, spec=replace(trip.spec, text=indonesian_text(rng)))
 
 
 def _crops(image: Image, plate: PlateTruth, trip: Trip, rng: np.random.Generator) -> Iterator[Sample]:
@@ -90,10 +100,7 @@ def _crops(image: Image, plate: PlateTruth, trip: Trip, rng: np.random.Generator
 def _careless(corners: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Corners (4, 2) as a detector finds them."""
     tall = float(np.linalg.norm(corners[3] - corners[0]))
-    middle = corners.mean(0)
-    scaled = middle + (corners - middle) * (1 + rng.normal(0, SCALE, 2))
-    off = rng.normal(0, OFF * tall, (4, 2)) + rng.normal(0, OFF_TOGETHER * tall, 2)
-    return np.asarray(scaled + off, np.float32)
+    return misplaced(corners, rng, OFF * tall, OFF_TOGETHER * tall, SCALE)
 
 
 def main() -> None:

@@ -107,36 +107,53 @@ SUN = 0.5
 
 def random_text(rng: np.random.Generator) -> str:
     """Seven in ten as Indonesian plates are built, the rest any Latin plate; all letters equally often."""
-
-    def letters(low: int, high: int) -> str:
-        count = int(rng.integers(low, high + 1))
-        return "".join(
-            LOOKALIKES[int(rng.integers(len(LOOKALIKES)))] if rng.random() < 0.25 else chr(65 + int(rng.integers(26)))
-            for _ in range(count)
-        )
-
-    def digits(low: int, high: int) -> str:
-        return "".join(_digit(rng) for _ in range(int(rng.integers(low, high + 1))))
-
     if rng.random() < 0.7:
-        prefix = PREFIXES[int(rng.integers(len(PREFIXES)))]
-        low = 4 if rng.random() < 0.9 else 1
-        number = _digit(rng, first=1) + digits(low - 1, 3 if low == 4 else 2)
-        return f"{prefix} {number} {letters(1, 3)}"
+        return indonesian_text(rng)
     form = rng.random()
     if form < 0.4:
-        return f"{letters(1, 3)} {digits(1, 4)}"
+        return f"{_letters(rng, 1, 3)} {_digits(rng, 1, 4)}"
     if form < 0.6:
-        return f"{letters(1, 3)} {digits(2, 4)} {letters(1, 2)}"
+        return f"{_letters(rng, 1, 3)} {_digits(rng, 2, 4)} {_letters(rng, 1, 2)}"
     if form < 0.75:
-        return f"{digits(2, 2)}{letters(1, 1)} {digits(4, 5)}"
+        return f"{_digits(rng, 2, 2)}{_letters(rng, 1, 1)} {_digits(rng, 4, 5)}"
     return " ".join("".join(rng.choice(list(ALPHABET), int(rng.integers(2, 5)))) for _ in range(2))
+
+
+def indonesian_text(rng: np.random.Generator) -> str:
+    """Any number that an Indonesian plate may have, from any town."""
+    prefix = PREFIXES[int(rng.integers(len(PREFIXES)))]
+    low = 4 if rng.random() < 0.9 else 1
+    number = _digit(rng, first=1) + _digits(rng, low - 1, 3 if low == 4 else 2)
+    return f"{prefix} {number} {_letters(rng, 1, 3)}"
+
+
+def _letters(rng: np.random.Generator, low: int, high: int) -> str:
+    count = int(rng.integers(low, high + 1))
+    return "".join(
+        LOOKALIKES[int(rng.integers(len(LOOKALIKES)))] if rng.random() < 0.25 else chr(65 + int(rng.integers(26)))
+        for _ in range(count)
+    )
+
+
+def _digits(rng: np.random.Generator, low: int, high: int) -> str:
+    return "".join(_digit(rng) for _ in range(int(rng.integers(low, high + 1))))
 
 
 def _digit(rng: np.random.Generator, first: int = 0) -> str:
     if rng.random() < 0.15:
         return LOOKALIKE_DIGITS[int(rng.integers(len(LOOKALIKE_DIGITS)))]
     return str(int(rng.integers(first, 10)))
+
+
+def misplaced(
+    quad: np.ndarray, rng: np.random.Generator, each: np.ndarray | float, together: np.ndarray | float, scale: float
+) -> np.ndarray:
+    """A quadrilateral (4, 2) as a detector finds it: off by these standard errors, corner by corner, as a whole (both
+    in its own unit, right and down), and in its size."""
+    off = rng.normal(0, 1, (4, 2)) * each
+    common = rng.normal(0, 1, 2) * together
+    middle = quad.mean(0)
+    return np.asarray((quad - middle) * (1 + rng.normal(0, scale, 2)) + middle + off + common, np.float32)
 
 
 def tones(colour: PlateColour, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
@@ -440,13 +457,9 @@ class Composer:
         return quad.astype(np.float32)
 
     def _cornered(self, quad: np.ndarray) -> np.ndarray:
-        rng = self._rng
-        sigma = rng.choice([0.015, 0.035, 0.06] if self._hard else [0.01, 0.025]) * 48
-        off = rng.normal(0, 1, (4, 2)) * sigma * np.array([1.3, 1.0]) * 0.7
-        common = rng.normal(0, 1, 2) * sigma * np.array([1.3, 1.0]) * 0.7
-        scale = 1 + rng.normal(0, 0.03, 2)
-        middle = quad.mean(0)
-        return np.asarray((quad - middle) * scale + middle + off + common, np.float32)
+        sigma = self._rng.choice([0.015, 0.035, 0.06] if self._hard else [0.01, 0.025]) * 48
+        off = sigma * np.array([1.3, 1.0]) * 0.7
+        return misplaced(quad, self._rng, off, off, 0.03)
 
     def _boxed(self, quad: np.ndarray) -> np.ndarray:
         (x1, y1), (x2, y2) = quad.min(0), quad.max(0)
